@@ -1,0 +1,1 @@
+//! `kickctl serve`.

@@ -1,0 +1,14 @@
+//! Pure types and rules of the product: no input, no output, no clock.
+
+pub mod attempt;
+pub mod checksum;
+pub mod disk;
+pub mod facts;
+pub mod lease;
+pub mod mac;
+pub mod mirror;
+pub mod name;
+pub mod node;
+pub mod nodeset;
+pub mod profile;
+pub mod variables;

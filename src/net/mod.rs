@@ -1,0 +1,1 @@
+//! Protocol servers that take a handler and know no product.

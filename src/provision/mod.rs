@@ -1,0 +1,1 @@
+//! What to serve, decided purely.

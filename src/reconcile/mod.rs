@@ -1,0 +1,1 @@
+//! Small loops without input.

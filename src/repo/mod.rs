@@ -1,0 +1,1 @@
+//! Repository formats, pure.
