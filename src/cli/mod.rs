@@ -1,1 +1,57 @@
-//! The command line.
+//! The command line: parses, calls one use case, prints. One file a noun.
+
+mod exit;
+pub mod output;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use exit::Exit;
+use output::Format;
+
+use crate::app;
+
+/// One head node gives a whole cluster its operating systems.
+#[derive(Debug, Parser)]
+#[command(name = "kickctl", version, propagate_version = true, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub globals: Globals,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Clone, Debug, Args)]
+pub struct Globals {
+    /// How to print: a table for people, json or yaml for programs, or names alone
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, help_heading = "Global options")]
+    pub output: Format,
+    /// Configuration file [default: kickctl.toml in the data folder, else /etc/kickctl/kickctl.toml]
+    #[arg(long, global = true, value_name = "FILE", env = "KICKCTL_CONFIG", help_heading = "Global options")]
+    pub config: Option<PathBuf>,
+    /// Data folder: state, mirrors, keys [default: what the configuration says, else /var/lib/kickctl]
+    #[arg(long, global = true, value_name = "DIR", env = "KICKCTL_DATA", help_heading = "Global options")]
+    pub data: Option<PathBuf>,
+    /// Say more; twice for debugging
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    pub verbose: u8,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
+    pub quiet: bool,
+}
+
+/// The commands; each noun's are in a file of its own.
+#[derive(Debug, Subcommand)]
+pub enum Command {}
+
+/// Runs one command.
+///
+/// # Errors
+/// Whatever the use case failed with.
+pub async fn run(cli: Cli) -> app::Result<Exit> {
+    match cli.command {}
+}

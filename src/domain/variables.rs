@@ -20,7 +20,7 @@ pub struct Layer {
 }
 
 /// The result of merging layers.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Merged {
     /// The effective variables.
     pub values: Variables,

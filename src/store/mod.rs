@@ -1,1 +1,162 @@
-//! The state.
+//! The state of a head: nodes, assignments, attempts, leases. One trait; SQLite implements it, PostgreSQL may.
+//!
+//! The command line and the daemon use the same store at the same time, so every method is one transaction.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::domain::attempt::{Attempt, AttemptId, Order};
+use crate::domain::facts::Facts;
+use crate::domain::lease::Lease;
+use crate::domain::mac::MacAddr;
+use crate::domain::name::{GroupName, NodeName};
+use crate::domain::node::{Discovered, Node};
+use crate::domain::profile::Assignment;
+use crate::domain::variables::Variables;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Two nodes cannot share this.
+    #[error("{what} `{value}` of {claimant} already belongs to {owner}: remove it there first, or give {claimant} another")]
+    Taken {
+        /// `name`, `MAC address`, `address`, `UUID`.
+        what: &'static str,
+        /// The value.
+        value: String,
+        /// Who wanted it.
+        claimant: NodeName,
+        /// Who has it.
+        owner: NodeName,
+    },
+    /// There is no such node.
+    #[error("there is no node `{0}`: `kickctl node list` shows those there are")]
+    NoNode(NodeName),
+    /// There is no such attempt.
+    #[error("there is no attempt {0}")]
+    NoAttempt(AttemptId),
+    /// The node has an attempt that is not over.
+    #[error("{node} already has attempt {number}, which is {state}: `kickctl attempt abort {node}` ends it")]
+    Busy {
+        /// The node.
+        node: NodeName,
+        /// The attempt's number.
+        number: u32,
+        /// Its state's name.
+        state: String,
+    },
+    /// Somebody else changed the attempt since it was read.
+    #[error("attempt {0} was changed by somebody else at the same moment: read it again and retry")]
+    Stale(AttemptId),
+    /// The data base failed.
+    #[error("state in {place}: {source}")]
+    Database {
+        /// Where the state is kept.
+        place: String,
+        /// What the data base said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A record does not read back.
+    #[error("a record of {what} in {place} cannot be read: {source}; was it written by a newer kickctl?")]
+    Record {
+        /// The kind of record.
+        what: &'static str,
+        /// Where the state is kept.
+        place: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
+
+/// The store's results.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// One line of an attempt's log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Position within the attempt, from 1.
+    #[serde(default)]
+    pub seq: u64,
+    /// When the head received it.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// Who wrote it: `kickctl`, or the syslog tag.
+    pub source: String,
+    /// The text, one line.
+    pub text: String,
+}
+
+/// Most log lines kept per attempt; later ones are counted and dropped.
+pub const MAX_LOG_LINES: u64 = 20_000;
+/// Most discovered machines kept; the one seen longest ago makes room.
+pub const MAX_DISCOVERED: u64 = 1_000;
+
+/// The state of a head.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// All nodes in natural order of their names (`node9` before `node10`).
+    async fn nodes(&self) -> Result<Vec<Node>>;
+    /// One node.
+    async fn node(&self, name: &NodeName) -> Result<Option<Node>>;
+    /// The node that owns this Ethernet address.
+    async fn node_by_mac(&self, mac: MacAddr) -> Result<Option<Node>>;
+    /// Adds nodes, all or none. [`Error::Taken`] names both owners of a duplicate name, MAC address, address or UUID.
+    async fn add_nodes(&self, nodes: &[Node]) -> Result<()>;
+    /// Replaces nodes that exist, all or none; the same checks.
+    async fn update_nodes(&self, nodes: &[Node]) -> Result<()>;
+    /// Removes nodes with their assignments, attempts and logs, all or none.
+    async fn remove_nodes(&self, names: &[NodeName]) -> Result<()>;
+
+    /// What is known of a node's hardware.
+    async fn facts(&self, node: &NodeName) -> Result<Facts>;
+    /// Takes over what `facts` says; what it does not mention stays.
+    async fn update_facts(&self, node: &NodeName, facts: &Facts) -> Result<()>;
+
+    /// Records or refreshes a network-boot client that no node owns. Capped at [`MAX_DISCOVERED`].
+    async fn discover(&self, seen: &Discovered) -> Result<()>;
+    /// All discovered clients, the one seen last first.
+    async fn discovered(&self) -> Result<Vec<Discovered>>;
+    /// Forgets a discovered client.
+    async fn forget_discovered(&self, mac: MacAddr) -> Result<()>;
+
+    /// A group's variables; empty if nothing is set.
+    async fn group_variables(&self, group: &GroupName) -> Result<Variables>;
+    /// Sets a group's variables.
+    async fn set_group_variables(&self, group: &GroupName, variables: &Variables) -> Result<()>;
+
+    /// All assignments in natural order of the nodes' names.
+    async fn assignments(&self) -> Result<Vec<Assignment>>;
+    /// A node's assignment.
+    async fn assignment(&self, node: &NodeName) -> Result<Option<Assignment>>;
+    /// Assigns, all or none.
+    async fn assign(&self, assignments: &[Assignment]) -> Result<()>;
+    /// Takes assignments away, all or none.
+    async fn unassign(&self, nodes: &[NodeName]) -> Result<()>;
+
+    /// Makes the node's next attempt in state `Armed`. [`Error::Busy`] if its last one is not over.
+    async fn arm(&self, node: &NodeName, order: &Order, now: OffsetDateTime) -> Result<Attempt>;
+    /// One attempt.
+    async fn attempt(&self, id: AttemptId) -> Result<Option<Attempt>>;
+    /// A node's last attempt.
+    async fn last_attempt(&self, node: &NodeName) -> Result<Option<Attempt>>;
+    /// A node's attempts, or everybody's, the newest first.
+    async fn attempts(&self, node: Option<&NodeName>) -> Result<Vec<Attempt>>;
+    /// The last attempt of every node that has one.
+    async fn last_attempts(&self) -> Result<Vec<Attempt>>;
+    /// Writes back an attempt with log lines in one transaction, and raises its revision. [`Error::Stale`] if it was
+    /// changed since `attempt.revision` was read.
+    async fn save_attempt(&self, attempt: &Attempt, lines: &[LogLine]) -> Result<()>;
+
+    /// Appends lines (their `seq` is given by the store). Capped at [`MAX_LOG_LINES`]; the last kept line says that more came.
+    async fn append_log(&self, attempt: AttemptId, lines: &[LogLine]) -> Result<()>;
+    /// Lines after `after`, at most `limit`.
+    async fn log(&self, attempt: AttemptId, after: u64, limit: u32) -> Result<Vec<LogLine>>;
+
+    /// All leases of the pool.
+    async fn leases(&self) -> Result<Vec<Lease>>;
+    /// Records a lease; another machine's lease of the same address is replaced.
+    async fn put_lease(&self, lease: &Lease) -> Result<()>;
+    /// Ends a machine's lease.
+    async fn end_lease(&self, mac: MacAddr) -> Result<()>;
+}

@@ -1,1 +1,3 @@
-//! The outside world.
+//! The outside world: files, locks, the object store, HTTP fetches.
+
+pub mod data_dir;

@@ -1,0 +1,34 @@
+//! What a use case can fail with, sorted by what the caller should do about it.
+
+use crate::store;
+
+/// A use case's failure. The command line turns the variant into its exit code.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The state could not be read or written, or refused the change.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Something that was asked for does not exist or makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// A guard refused: nothing was changed.
+    #[error("{0}")]
+    Refused(String),
+    /// Some parts were done and some were not.
+    #[error("{0}")]
+    Partly(String),
+    /// Waited for too long.
+    #[error("{0}")]
+    TimedOut(String),
+    /// A file or folder could not be used.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done, with the path.
+        what: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// A use case's result.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,117 @@
+//! Attempts: one try at making a node what its assignment says, and its life cycle.
+//!
+//! [`State`] says where an attempt stands, [`step`](step::step) is the only way from one state to the next, and
+//! [`deadline`] tells when a state has lasted too long. All three are pure; `docs/lifecycle.md` is printed from them.
+
+pub mod deadline;
+pub mod state;
+pub mod step;
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::checksum::Sha256;
+use super::disk::Disk;
+use super::mac::MacAddr;
+use super::name::{MirrorName, NodeName, ProfileName, SnapshotId};
+use super::node::Firmware;
+use super::profile::ProfileKind;
+use super::variables::Merged;
+pub use deadline::{Clocks, Limits};
+pub use state::{BootStage, Class, Failure, Gate, Stage, State};
+pub use step::{Effect, Event, Rejected, step};
+
+/// Identifies an attempt within a head, over all nodes.
+pub type AttemptId = i64;
+
+/// Everything that arming freezes: what is installed cannot change under a running attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    /// What to make of the node.
+    pub profile: ProfileName,
+    /// The profile's kind.
+    pub kind: ProfileKind,
+    /// SHA-256 over the profile's files and those it extends.
+    pub profile_digest: Sha256,
+    /// The mirror to install from.
+    pub mirror: MirrorName,
+    /// The snapshot to install.
+    pub snapshot: SnapshotId,
+    /// The merged variables and where each came from.
+    pub variables: Merged,
+}
+
+/// One attempt as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Unique within the head.
+    pub id: AttemptId,
+    /// The node.
+    pub node: NodeName,
+    /// Counts from 1 for each node.
+    pub number: u32,
+    /// What was ordered.
+    pub order: Order,
+    /// Where it stands.
+    pub state: State,
+    /// What has been learned on the way.
+    pub progress: Progress,
+    /// How long it has stood there, in time during which the head was serving.
+    pub clocks: Clocks,
+    /// When it was armed.
+    #[serde(with = "time::serde::rfc3339")]
+    pub armed_at: OffsetDateTime,
+    /// Grows with every change; a writer that has read an older revision is refused.
+    pub revision: i64,
+}
+
+/// What an attempt has learned on its way.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The interface it booted from.
+    pub booted_mac: Option<MacAddr>,
+    /// The address it was given.
+    pub address: Option<Ipv4Addr>,
+    /// The firmware it booted with.
+    pub firmware: Option<Firmware>,
+    /// When each stage was first entered, in order.
+    pub passed: Vec<Passed>,
+    /// The disks that the installer reported at the write gate.
+    pub disks: Vec<Disk>,
+    /// What the installed system told when it called home.
+    pub home: Option<Value>,
+}
+
+/// The moment at which an attempt first entered a stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Passed {
+    /// The stage's name, such as `booting/kernel` or `installing/gate`.
+    pub stage: String,
+    /// When.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+}
+
+impl Attempt {
+    /// Takes the attempt one event further: the new state, with clocks and passed stages brought up to date.
+    ///
+    /// # Errors
+    /// [`Rejected`] if the event cannot happen in this state; the attempt is unchanged then.
+    pub fn advance(&mut self, event: &Event, now: OffsetDateTime) -> Result<Vec<Effect>, Rejected> {
+        let (next, effects) = step(&self.state, event)?;
+        if next.progressed_since(&self.state) {
+            self.clocks.restart_stage();
+        }
+        if next.rank() > self.state.rank() || next.is_over() {
+            let name = next.name();
+            if self.progress.passed.last().is_none_or(|last| last.stage != name) {
+                self.progress.passed.push(Passed { stage: name, at: now });
+            }
+        }
+        self.state = next;
+        Ok(effects)
+    }
+}

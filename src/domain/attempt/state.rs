@@ -1,0 +1,200 @@
+//! The states of an attempt.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How often the installer's loader script is handed out within one attempt. A machine that asks more often never got
+/// the installer to run, and would go on for ever.
+pub const MAX_FETCHES: u8 = 3;
+
+/// Where an attempt stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "state")]
+pub enum State {
+    /// Waiting for the node to boot over the network.
+    Armed,
+    /// The node is on its way to the installer.
+    Booting {
+        /// How far it has come.
+        stage: BootStage,
+        /// How often the installer's loader script was handed out.
+        fetches: u8,
+    },
+    /// The installer runs.
+    Installing {
+        /// What it does, in its own words, bounded: `started`, `gate`, `base-system`.
+        step: String,
+        /// How much of the installation is done, 0 to 100; never falls.
+        percent: u8,
+        /// Whether it may write.
+        gate: Gate,
+        /// True once the report token has been used: the boot token's last door (the take-over) is shut then.
+        heard: bool,
+    },
+    /// The installer is done; the node boots its own disk and has not called home yet.
+    Finishing {
+        /// True once the node was seen to boot after the installation.
+        first_boot: bool,
+    },
+    /// The installed system called home.
+    Verified,
+    /// Ended without success.
+    Failed(Failure),
+    /// Failed for good; the node runs its fallback profile.
+    Fallback,
+    /// Waits for a person.
+    Held {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// How far a booting node has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BootStage {
+    /// It asked for an address and a loader.
+    Dhcp,
+    /// A loader asked for its script and was given the installer's.
+    Loader,
+    /// It fetched the installer's kernel.
+    Kernel,
+}
+
+/// Whether the installer may write to a disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Gate {
+    /// It has not asked, or has not been answered.
+    Closed,
+    /// It was told to write to this device.
+    Open {
+        /// The device, such as `/dev/vda`.
+        disk: String,
+    },
+}
+
+/// How and where an attempt failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Where it stood.
+    pub stage: Stage,
+    /// What kind of failure it is.
+    pub class: Class,
+    /// What happened, for people.
+    pub reason: String,
+    /// True if the write gate had said yes: the disk may have been written to.
+    pub wrote: bool,
+}
+
+/// A coarse position within an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// See [`State::Armed`].
+    Armed,
+    /// See [`State::Booting`].
+    Booting,
+    /// See [`State::Installing`].
+    Installing,
+    /// See [`State::Finishing`].
+    Finishing,
+}
+
+/// What kind of failure it is: whether trying again can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// A time-out or a lost connection: another try may succeed.
+    Transient,
+    /// The same will happen again: a template error, no disk that matches, a missing package.
+    Deterministic,
+    /// A person stopped it.
+    Aborted,
+}
+
+macro_rules! display {
+    ($type:ident, $($variant:ident = $word:literal),+) => {
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(match self { $(Self::$variant => $word),+ })
+            }
+        }
+    };
+}
+
+display!(BootStage, Dhcp = "dhcp", Loader = "loader", Kernel = "kernel");
+display!(Stage, Armed = "armed", Booting = "booting", Installing = "installing", Finishing = "finishing");
+display!(Class, Transient = "transient", Deterministic = "deterministic", Aborted = "aborted");
+
+impl State {
+    /// The name with its detail: `booting/kernel`, `installing/base-system`, `failed`.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Armed => "armed".into(),
+            Self::Booting { stage, .. } => format!("booting/{stage}"),
+            Self::Installing { step, .. } => format!("installing/{step}"),
+            Self::Finishing { first_boot: false } => "finishing".into(),
+            Self::Finishing { first_boot: true } => "finishing/first-boot".into(),
+            Self::Verified => "verified".into(),
+            Self::Failed(_) => "failed".into(),
+            Self::Fallback => "fallback".into(),
+            Self::Held { .. } => "held".into(),
+        }
+    }
+
+    /// The coarse position, `None` once the attempt is over.
+    pub fn stage(&self) -> Option<Stage> {
+        match self {
+            Self::Armed => Some(Stage::Armed),
+            Self::Booting { .. } => Some(Stage::Booting),
+            Self::Installing { .. } => Some(Stage::Installing),
+            Self::Finishing { .. } => Some(Stage::Finishing),
+            Self::Verified | Self::Failed(_) | Self::Fallback | Self::Held { .. } => None,
+        }
+    }
+
+    /// True if nothing but a late report can change it.
+    pub fn is_over(&self) -> bool {
+        self.stage().is_none()
+    }
+
+    /// True if a loader that asks now is given the installer.
+    pub fn serves_installer(&self) -> bool {
+        match self {
+            Self::Armed => true,
+            Self::Booting { fetches, .. } => *fetches < MAX_FETCHES,
+            _ => false,
+        }
+    }
+
+    /// True if the write gate has said yes: the disk may have been written to.
+    pub fn may_have_written(&self) -> bool {
+        match self {
+            Self::Installing { gate, .. } => matches!(gate, Gate::Open { .. }),
+            Self::Finishing { .. } | Self::Verified => true,
+            Self::Failed(failure) => failure.wrote,
+            Self::Armed | Self::Booting { .. } | Self::Fallback | Self::Held { .. } => false,
+        }
+    }
+
+    /// Position on the way to success, for telling progress from repetition.
+    pub fn rank(&self) -> u32 {
+        match self {
+            Self::Armed => 0,
+            Self::Booting { stage: BootStage::Dhcp, .. } => 1,
+            Self::Booting { stage: BootStage::Loader, .. } => 2,
+            Self::Booting { stage: BootStage::Kernel, .. } => 3,
+            Self::Installing { percent, gate, .. } => 10 + u32::from(*percent) + if matches!(gate, Gate::Open { .. }) { 1 } else { 0 },
+            Self::Finishing { first_boot } => 200 + u32::from(*first_boot),
+            Self::Verified => 300,
+            Self::Failed(_) | Self::Fallback | Self::Held { .. } => 400,
+        }
+    }
+
+    /// True if this state is real progress against `before`: a heartbeat, or a stage entered again, is none.
+    pub fn progressed_since(&self, before: &State) -> bool {
+        self.rank() > before.rank()
+    }
+}

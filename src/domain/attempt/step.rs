@@ -1,0 +1,223 @@
+//! The one way from a state to the next.
+
+use super::state::{BootStage, Class, Failure, Gate, MAX_FETCHES, Stage, State};
+
+/// Something that happened to an attempt's node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Its firmware or loader asked DHCP for a boot file.
+    DhcpAsked,
+    /// A loader asked for its script. Whether it is given the installer's follows from the state that this leads to.
+    LoaderAsked,
+    /// It fetched the installer's kernel.
+    KernelServed,
+    /// The installer runs and has been given the report token.
+    TookOver,
+    /// The installer said what it is doing.
+    Reported {
+        /// Its own word for the step.
+        step: String,
+        /// How much is done, 0 to 100.
+        percent: u8,
+    },
+    /// The head answered the write gate with a disk.
+    GateOpened {
+        /// The device.
+        disk: String,
+    },
+    /// The head answered the write gate with no.
+    GateRefused {
+        /// Why.
+        reason: String,
+    },
+    /// The installer is done.
+    Done,
+    /// The installer gave up.
+    GaveUp {
+        /// What it said.
+        reason: String,
+    },
+    /// The installed system called home.
+    CalledHome,
+    /// A deadline passed.
+    Overdue {
+        /// Which one.
+        reason: String,
+    },
+    /// A person stopped the attempt.
+    Aborted,
+}
+
+/// What is to be done because of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Write a line of the head's own into the attempt's log.
+    Log(String),
+}
+
+/// An event that cannot happen in a state; nothing changes.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("an attempt that is {state} takes no `{event}`")]
+pub struct Rejected {
+    /// The state's name.
+    pub state: String,
+    /// The event's name.
+    pub event: &'static str,
+}
+
+impl Event {
+    /// The event's name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::DhcpAsked => "dhcp asked",
+            Self::LoaderAsked => "loader asked",
+            Self::KernelServed => "kernel served",
+            Self::TookOver => "installer took over",
+            Self::Reported { .. } => "installer reported",
+            Self::GateOpened { .. } => "gate opened",
+            Self::GateRefused { .. } => "gate refused",
+            Self::Done => "installer done",
+            Self::GaveUp { .. } => "installer gave up",
+            Self::CalledHome => "called home",
+            Self::Overdue { .. } => "overdue",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+/// Takes an attempt one event further. Repeating an event changes nothing further; a late one does no harm.
+///
+/// # Errors
+/// [`Rejected`] if the event cannot happen in this state.
+pub fn step(state: &State, event: &Event) -> Result<(State, Vec<Effect>), Rejected> {
+    let rejected = || Rejected { state: state.name(), event: event.name() };
+    let next = match event {
+        Event::DhcpAsked => dhcp_asked(state),
+        Event::LoaderAsked => loader_asked(state),
+        Event::KernelServed => kernel_served(state).ok_or_else(rejected)?,
+        Event::TookOver => took_over(state).ok_or_else(rejected)?,
+        Event::Reported { step, percent } => reported(state, step, *percent).ok_or_else(rejected)?,
+        Event::GateOpened { disk } => gate_opened(state, disk).ok_or_else(rejected)?,
+        Event::GateRefused { reason } => match state {
+            State::Installing { .. } => failed(state, Class::Deterministic, reason).ok_or_else(rejected)?,
+            _ => return Err(rejected()),
+        },
+        Event::Done => done(state).ok_or_else(rejected)?,
+        Event::GaveUp { reason } => match state {
+            State::Installing { .. } | State::Finishing { .. } => failed(state, Class::Deterministic, reason).ok_or_else(rejected)?,
+            _ => return Err(rejected()),
+        },
+        Event::CalledHome => called_home(state).ok_or_else(rejected)?,
+        Event::Overdue { reason } => failed(state, Class::Transient, reason).ok_or_else(rejected)?,
+        Event::Aborted => failed(state, Class::Aborted, "stopped by `kickctl attempt abort`").ok_or_else(rejected)?,
+    };
+    let effects = if next.name() == state.name() { vec![] } else { vec![Effect::Log(describe(&next))] };
+    Ok((next, effects))
+}
+
+fn describe(state: &State) -> String {
+    match state {
+        State::Failed(failure) => format!("failed in {} ({}): {}", failure.stage, failure.class, failure.reason),
+        State::Installing { gate: Gate::Open { disk }, step, .. } if step == "gate" => format!("write gate: yes, {disk}"),
+        other => other.name(),
+    }
+}
+
+fn dhcp_asked(state: &State) -> State {
+    match state {
+        State::Armed => State::Booting { stage: BootStage::Dhcp, fetches: 0 },
+        other => other.clone(),
+    }
+}
+
+fn loader_asked(state: &State) -> State {
+    match state {
+        State::Armed => State::Booting { stage: BootStage::Loader, fetches: 1 },
+        State::Booting { fetches, stage } if *fetches < MAX_FETCHES => {
+            State::Booting { stage: (*stage).max(BootStage::Loader), fetches: fetches + 1 }
+        }
+        State::Booting { .. } => fail(
+            state,
+            Stage::Booting,
+            Class::Transient,
+            &format!("asked for its loader more than {MAX_FETCHES} times and never started the installer"),
+        ),
+        // The machine rebooted in mid-installation. After the gate its disk may already be bootable: its call home decides.
+        State::Installing { gate: Gate::Open { .. }, .. } | State::Finishing { .. } => State::Finishing { first_boot: true },
+        State::Installing { gate: Gate::Closed, .. } => {
+            fail(state, Stage::Installing, Class::Transient, "rebooted before the write gate; nothing was written")
+        }
+        State::Verified | State::Failed(_) | State::Fallback | State::Held { .. } => state.clone(),
+    }
+}
+
+fn kernel_served(state: &State) -> Option<State> {
+    match state {
+        State::Booting { fetches, .. } if *fetches > 0 => Some(State::Booting { stage: BootStage::Kernel, fetches: *fetches }),
+        _ => None,
+    }
+}
+
+fn took_over(state: &State) -> Option<State> {
+    match state {
+        State::Booting { fetches, .. } if *fetches > 0 => {
+            Some(State::Installing { step: "started".into(), percent: 0, gate: Gate::Closed, heard: false })
+        }
+        // The answer was lost and the installer asks again: nobody has used the report token yet.
+        State::Installing { heard: false, .. } => Some(state.clone()),
+        _ => None,
+    }
+}
+
+fn reported(state: &State, word: &str, done: u8) -> Option<State> {
+    match state {
+        State::Installing { step, percent, gate, .. } => {
+            let further = done.min(100) > *percent;
+            Some(State::Installing {
+                step: if further { word.chars().take(40).collect() } else { step.clone() },
+                percent: done.min(100).max(*percent),
+                gate: gate.clone(),
+                heard: true,
+            })
+        }
+        State::Finishing { .. } | State::Verified | State::Failed(_) => Some(state.clone()),
+        _ => None,
+    }
+}
+
+fn gate_opened(state: &State, disk: &str) -> Option<State> {
+    match state {
+        State::Installing { gate: Gate::Open { disk: told }, .. } if told == disk => Some(state.clone()),
+        State::Installing { gate: Gate::Closed, percent, .. } => {
+            Some(State::Installing { step: "gate".into(), percent: *percent, gate: Gate::Open { disk: disk.to_owned() }, heard: true })
+        }
+        _ => None,
+    }
+}
+
+fn done(state: &State) -> Option<State> {
+    match state {
+        State::Installing { gate: Gate::Open { .. }, .. } => Some(State::Finishing { first_boot: false }),
+        State::Finishing { .. } | State::Verified => Some(state.clone()),
+        // A deadline passed while the installer was still at work: its word, though late, is better.
+        State::Failed(Failure { class: Class::Transient, wrote: true, .. }) => Some(State::Finishing { first_boot: false }),
+        _ => None,
+    }
+}
+
+fn called_home(state: &State) -> Option<State> {
+    match state {
+        State::Installing { gate: Gate::Open { .. }, .. } | State::Finishing { .. } | State::Verified => Some(State::Verified),
+        State::Failed(Failure { class: Class::Transient, wrote: true, .. }) => Some(State::Verified),
+        _ => None,
+    }
+}
+
+/// A late deadline or abort changes nothing that is over.
+fn failed(state: &State, class: Class, reason: &str) -> Option<State> {
+    Some(fail(state, state.stage()?, class, reason))
+}
+
+fn fail(state: &State, stage: Stage, class: Class, reason: &str) -> State {
+    State::Failed(Failure { stage, class, reason: reason.chars().take(500).collect(), wrote: state.may_have_written() })
+}
