@@ -6,6 +6,8 @@
 pub mod deadline;
 pub mod state;
 pub mod step;
+#[cfg(test)]
+mod tests;
 
 use std::net::Ipv4Addr;
 

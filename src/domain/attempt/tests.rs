@@ -1,0 +1,168 @@
+//! The life cycle row by row, and what must hold whatever happens in whatever order.
+
+use proptest::prelude::*;
+
+use super::state::{BootStage, Class, Failure, Gate, MAX_FETCHES, Stage, State};
+use super::step::{Event, step};
+
+fn booting(stage: BootStage, fetches: u8) -> State {
+    State::Booting { stage, fetches }
+}
+
+fn installing(gate: Gate) -> State {
+    State::Installing { step: "disks".into(), percent: 20, gate, heard: true }
+}
+
+fn open() -> Gate {
+    Gate::Open { disk: "/dev/vda".into() }
+}
+
+fn failed(class: Class, wrote: bool) -> State {
+    State::Failed(Failure { stage: Stage::Installing, class, reason: "r".into(), wrote })
+}
+
+/// The states that the table has a row for.
+fn states() -> Vec<State> {
+    vec![
+        State::Armed,
+        booting(BootStage::Dhcp, 0),
+        booting(BootStage::Loader, 1),
+        booting(BootStage::Kernel, MAX_FETCHES),
+        installing(Gate::Closed),
+        installing(open()),
+        State::Finishing { first_boot: false },
+        State::Finishing { first_boot: true },
+        State::Verified,
+        failed(Class::Transient, false),
+        failed(Class::Transient, true),
+        failed(Class::Deterministic, true),
+        failed(Class::Aborted, true),
+        State::Fallback,
+        State::Held { reason: "r".into() },
+    ]
+}
+
+fn events() -> Vec<Event> {
+    vec![
+        Event::DhcpAsked,
+        Event::LoaderAsked,
+        Event::KernelServed,
+        Event::TookOver,
+        Event::Reported { step: "base-system".into(), percent: 40 },
+        Event::GateOpened { disk: "/dev/vda".into() },
+        Event::GateRefused { reason: "r".into() },
+        Event::Done,
+        Event::GaveUp { reason: "r".into() },
+        Event::CalledHome,
+        Event::Overdue { reason: "r".into() },
+        Event::Aborted,
+    ]
+}
+
+/// `-` is rejected, `=` is unchanged; any other cell names the next state.
+fn cell(state: &State, event: &Event) -> String {
+    match step(state, event) {
+        Err(_) => "-".into(),
+        Ok((next, _)) if next == *state => "=".into(),
+        Ok((State::Failed(failure), _)) => format!("failed:{}", failure.class),
+        Ok((next, _)) => next.name(),
+    }
+}
+
+#[test]
+fn every_state_times_every_event() {
+    // dhcp, loader, kernel, took over, report, gate yes, gate no, done, gave up, home, overdue, abort
+    let (t, d, a) = ("failed:transient", "failed:deterministic", "failed:aborted");
+    let expected: Vec<[&str; 12]> = vec![
+        /* armed              */ ["booting/dhcp", "booting/loader", "-", "-", "-", "-", "-", "-", "-", "-", t, a],
+        /* booting/dhcp       */ ["=", "booting/loader", "-", "-", "-", "-", "-", "-", "-", "-", t, a],
+        /* booting/loader     */ ["=", "booting/loader", "booting/kernel", "installing/started", "-", "-", "-", "-", "-", "-", t, a],
+        /* booting/kernel, 3  */ ["=", t, "=", "installing/started", "-", "-", "-", "-", "-", "-", t, a],
+        /* installing, closed */ ["=", t, "-", "-", "installing/base-system", "installing/gate", d, "-", d, "-", t, a],
+        /* installing, open   */
+        ["=", "finishing/first-boot", "-", "-", "installing/base-system", "=", d, "finishing", d, "verified", t, a],
+        /* finishing          */ ["=", "finishing/first-boot", "-", "-", "=", "-", "-", "=", d, "verified", t, a],
+        /* first boot         */ ["=", "=", "-", "-", "=", "-", "-", "=", d, "verified", t, a],
+        /* verified           */ ["=", "=", "-", "-", "=", "-", "-", "=", "-", "=", "-", "-"],
+        /* failed, clean      */ ["=", "=", "-", "-", "=", "-", "-", "-", "-", "-", "-", "-"],
+        /* failed, wrote      */ ["=", "=", "-", "-", "=", "-", "-", "finishing", "-", "verified", "-", "-"],
+        /* failed for good    */ ["=", "=", "-", "-", "=", "-", "-", "-", "-", "-", "-", "-"],
+        /* aborted            */ ["=", "=", "-", "-", "=", "-", "-", "-", "-", "-", "-", "-"],
+        /* fallback           */ ["=", "=", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-"],
+        /* held               */ ["=", "=", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-"],
+    ];
+    for (state, row) in states().iter().zip(expected) {
+        let got: Vec<String> = events().iter().map(|event| cell(state, event)).collect();
+        assert_eq!(got, row, "{}", state.name());
+    }
+}
+
+#[test]
+fn a_lost_take_over_may_be_repeated_until_the_report_token_is_used() {
+    let started = State::Installing { step: "started".into(), percent: 0, gate: Gate::Closed, heard: false };
+    assert_eq!(step(&started, &Event::TookOver).unwrap().0, started);
+    let (heard, _) = step(&started, &Event::Reported { step: "network".into(), percent: 1 }).unwrap();
+    assert!(step(&heard, &Event::TookOver).is_err());
+}
+
+#[test]
+fn the_gate_never_changes_its_mind() {
+    assert!(step(&installing(open()), &Event::GateOpened { disk: "/dev/vdb".into() }).is_err());
+}
+
+#[test]
+fn percent_never_falls_and_a_repeated_step_is_no_progress() {
+    let before = State::Installing { step: "base-system".into(), percent: 40, gate: open(), heard: true };
+    let (after, _) = step(&before, &Event::Reported { step: "disks".into(), percent: 20 }).unwrap();
+    assert_eq!(after, before);
+    assert!(!after.progressed_since(&before));
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        prop::sample::select(events()),
+        (any::<u8>(), "[a-z-]{0,60}").prop_map(|(percent, step)| Event::Reported { step, percent }),
+        prop::sample::select(vec!["/dev/vda", "/dev/vdb"]).prop_map(|disk| Event::GateOpened { disk: disk.into() }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_nothing_is_installed_twice(events in prop::collection::vec(any_event(), 0..60)) {
+        let mut state = State::Armed;
+        let (mut installers, mut disks) = (0, std::collections::BTreeSet::new());
+        let mut was_verified = false;
+        for event in &events {
+            let Ok((next, _)) = step(&state, event) else { continue };
+            if *event == Event::LoaderAsked && matches!(next, State::Booting { .. }) {
+                prop_assert!(state.serves_installer());
+                installers += 1;
+            }
+            if state.may_have_written() {
+                prop_assert!(next.may_have_written(), "{state:?} -> {next:?} forgot that the disk was written");
+                prop_assert!(!next.serves_installer());
+            }
+            if let State::Installing { gate: Gate::Open { disk }, .. } = &next {
+                disks.insert(disk.clone());
+            }
+            prop_assert!(!was_verified || next == State::Verified);
+            was_verified |= next == State::Verified;
+            state = next;
+        }
+        prop_assert!(installers <= usize::from(MAX_FETCHES));
+        prop_assert!(disks.len() <= 1);
+    }
+
+    #[test]
+    fn repeating_an_event_at_once_changes_nothing_but_the_count_of_fetches(
+        events in prop::collection::vec(any_event(), 0..40), last in any_event()
+    ) {
+        let mut state = State::Armed;
+        for event in events.iter().chain([&last]) {
+            if let Ok((next, _)) = step(&state, event) { state = next }
+        }
+        if last != Event::LoaderAsked && let Ok((again, _)) = step(&state, &last) {
+            prop_assert_eq!(again, state);
+        }
+    }
+}
