@@ -9,6 +9,11 @@ pub enum Event {
     DhcpAsked,
     /// A loader asked for its script. Whether it is given the installer's follows from the state that this leads to.
     LoaderAsked,
+    /// The head cannot serve what was ordered: the profile changed, a file of the snapshot is gone.
+    Unservable {
+        /// Why.
+        reason: String,
+    },
     /// It fetched the installer's kernel.
     KernelServed,
     /// The installer runs and has been given the report token.
@@ -71,6 +76,7 @@ impl Event {
         match self {
             Self::DhcpAsked => "dhcp asked",
             Self::LoaderAsked => "loader asked",
+            Self::Unservable { .. } => "unservable",
             Self::KernelServed => "kernel served",
             Self::TookOver => "installer took over",
             Self::Reported { .. } => "installer reported",
@@ -94,6 +100,12 @@ pub fn step(state: &State, event: &Event) -> Result<(State, Vec<Effect>), Reject
     let next = match event {
         Event::DhcpAsked => dhcp_asked(state),
         Event::LoaderAsked => loader_asked(state),
+        Event::Unservable { reason } => match state {
+            State::Armed | State::Booting { .. } | State::Installing { .. } => {
+                failed(state, Class::Deterministic, reason).ok_or_else(rejected)?
+            }
+            _ => return Err(rejected()),
+        },
         Event::KernelServed => kernel_served(state).ok_or_else(rejected)?,
         Event::TookOver => took_over(state).ok_or_else(rejected)?,
         Event::Reported { step, percent } => reported(state, step, *percent).ok_or_else(rejected)?,
