@@ -46,6 +46,7 @@ fn events() -> Vec<Event> {
     vec![
         Event::DhcpAsked,
         Event::LoaderAsked,
+        Event::Unservable { reason: "r".into() },
         Event::KernelServed,
         Event::TookOver,
         Event::Reported { step: "base-system".into(), percent: 40 },
@@ -71,25 +72,26 @@ fn cell(state: &State, event: &Event) -> String {
 
 #[test]
 fn every_state_times_every_event() {
-    // dhcp, loader, kernel, took over, report, gate yes, gate no, done, gave up, home, overdue, abort
+    // dhcp, loader, unservable, kernel, took over, report, gate yes, gate no, done, gave up, home, overdue, abort
     let (t, d, a) = ("failed:transient", "failed:deterministic", "failed:aborted");
-    let expected: Vec<[&str; 12]> = vec![
-        /* armed              */ ["booting/dhcp", "booting/loader", "-", "-", "-", "-", "-", "-", "-", "-", t, a],
-        /* booting/dhcp       */ ["=", "booting/loader", "-", "-", "-", "-", "-", "-", "-", "-", t, a],
-        /* booting/loader     */ ["=", "booting/loader", "booting/kernel", "installing/started", "-", "-", "-", "-", "-", "-", t, a],
-        /* booting/kernel, 3  */ ["=", t, "=", "installing/started", "-", "-", "-", "-", "-", "-", t, a],
-        /* installing, closed */ ["=", t, "-", "-", "installing/base-system", "installing/gate", d, "-", d, "-", t, a],
+    let expected: Vec<[&str; 13]> = vec![
+        /* armed              */ ["booting/dhcp", "booting/loader", d, "-", "-", "-", "-", "-", "-", "-", "-", t, a],
+        /* booting/dhcp       */ ["=", "booting/loader", d, "-", "-", "-", "-", "-", "-", "-", "-", t, a],
+        /* booting/loader     */
+        ["=", "booting/loader", d, "booting/kernel", "installing/started", "-", "-", "-", "-", "-", "-", t, a],
+        /* booting/kernel, 3  */ ["=", t, d, "=", "installing/started", "-", "-", "-", "-", "-", "-", t, a],
+        /* installing, closed */ ["=", t, d, "-", "-", "installing/base-system", "installing/gate", d, "-", d, "-", t, a],
         /* installing, open   */
-        ["=", "finishing/first-boot", "-", "-", "installing/base-system", "=", d, "finishing", d, "verified", t, a],
-        /* finishing          */ ["=", "finishing/first-boot", "-", "-", "=", "-", "-", "=", d, "verified", t, a],
-        /* first boot         */ ["=", "=", "-", "-", "=", "-", "-", "=", d, "verified", t, a],
-        /* verified           */ ["=", "=", "-", "-", "=", "-", "-", "=", "-", "=", "-", "-"],
-        /* failed, clean      */ ["=", "=", "-", "-", "=", "-", "-", "-", "-", "-", "-", "-"],
-        /* failed, wrote      */ ["=", "=", "-", "-", "=", "-", "-", "finishing", "-", "verified", "-", "-"],
-        /* failed for good    */ ["=", "=", "-", "-", "=", "-", "-", "-", "-", "-", "-", "-"],
-        /* aborted            */ ["=", "=", "-", "-", "=", "-", "-", "-", "-", "-", "-", "-"],
-        /* fallback           */ ["=", "=", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-"],
-        /* held               */ ["=", "=", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-"],
+        ["=", "finishing/first-boot", d, "-", "-", "installing/base-system", "=", d, "finishing", d, "verified", t, a],
+        /* finishing          */ ["=", "finishing/first-boot", "-", "-", "-", "=", "-", "-", "=", d, "verified", t, a],
+        /* first boot         */ ["=", "=", "-", "-", "-", "=", "-", "-", "=", d, "verified", t, a],
+        /* verified           */ ["=", "=", "-", "-", "-", "=", "-", "-", "=", "-", "=", "-", "-"],
+        /* failed, clean      */ ["=", "=", "-", "-", "-", "=", "-", "-", "-", "-", "-", "-", "-"],
+        /* failed, wrote      */ ["=", "=", "-", "-", "-", "=", "-", "-", "finishing", "-", "verified", "-", "-"],
+        /* failed for good    */ ["=", "=", "-", "-", "-", "=", "-", "-", "-", "-", "-", "-", "-"],
+        /* aborted            */ ["=", "=", "-", "-", "-", "=", "-", "-", "-", "-", "-", "-", "-"],
+        /* fallback           */ ["=", "=", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-"],
+        /* held               */ ["=", "=", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-"],
     ];
     for (state, row) in states().iter().zip(expected) {
         let got: Vec<String> = events().iter().map(|event| cell(state, event)).collect();
