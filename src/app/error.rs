@@ -1,6 +1,6 @@
 //! What a use case can fail with, sorted by what the caller should do about it.
 
-use crate::store;
+use crate::{config, store};
 
 /// A use case's failure. The command line turns the variant into its exit code.
 #[derive(Debug, thiserror::Error)]
@@ -8,6 +8,9 @@ pub enum Error {
     /// The state could not be read or written, or refused the change.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// A file of TOML could not be read or says something that makes no sense.
+    #[error(transparent)]
+    Config(#[from] config::Error),
     /// Something that was asked for does not exist or makes no sense.
     #[error("{0}")]
     Usage(String),

@@ -1,1 +1,5 @@
-//! What was written, and what it means.
+//! What was written in TOML, and what it means.
+
+pub mod span;
+
+pub use span::{Error, Source};
