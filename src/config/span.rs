@@ -131,8 +131,9 @@ impl Source {
         let found = enclosing(tree.get_ref(), &span);
         let message = error.message();
         if let Some(name) = quoted(message, "missing field `") {
-            // Of a missing top-level key toml says 1:1, and of one in a table that table: only its name helps.
-            let key = join(found.key.as_deref(), name);
+            // Of a missing top-level key toml says 1:1 (an empty span), and of one in a table that table: only its name helps.
+            let table = found.key.filter(|_| !span.is_empty());
+            let key = join(table.as_deref(), name);
             return self.error(span, Some(key), None, "is missing, and has no default".into(), None);
         }
         if quoted(message, "unknown field `").is_some() {
@@ -288,7 +289,9 @@ mod tests {
 
     #[test]
     fn a_missing_key_is_named_wherever_it_is_missing() {
-        assert_eq!(error("\n\n[http]\nport = 1\n"), "kickctl.toml:1:1: interface: is missing, and has no default");
+        for text in ["", "\n\n[http]\nport = 1\n", "[http]\nport = 1\n", "source = []\n"] {
+            assert_eq!(error(text), "kickctl.toml:1:1: interface: is missing, and has no default", "{text}");
+        }
         let said = error("interface = \"e\"\n[http]\n");
         assert_eq!(said, "kickctl.toml:2:1: http.port: is missing, and has no default");
         let said = error("interface = \"e\"\n[[source]]\nurl = \"x\"\nsuites = []\n[[source]]\nurl = \"y\"\n");

@@ -11,4 +11,5 @@ pub mod name;
 pub mod node;
 pub mod nodeset;
 pub mod profile;
+pub mod subnet;
 pub mod variables;
