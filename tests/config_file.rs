@@ -1,5 +1,7 @@
 //! `kickctl.toml`: what it means, and what is said about each thing that can be wrong in it.
 
+#![allow(clippy::unwrap_used)]
+
 use std::net::Ipv4Addr;
 use std::time::Duration;
 

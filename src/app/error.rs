@@ -33,5 +33,12 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// True if a guard refused and nothing was changed: what is asked for can be right at another time.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Store(store::Error::Busy { .. } | store::Error::Taken { .. }))
+    }
+}
+
 /// A use case's result.
 pub type Result<T> = std::result::Result<T, Error>;

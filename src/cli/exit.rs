@@ -1,6 +1,6 @@
 //! Exit codes, decided in one place.
 
-use crate::{app, store};
+use crate::app;
 
 /// How a command ended, for scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl From<&app::Error> for Exit {
         match error {
             app::Error::Usage(_) => Self::Usage,
             app::Error::Partly(_) => Self::Partly,
-            app::Error::Refused(_) | app::Error::Store(store::Error::Busy { .. } | store::Error::Taken { .. }) => Self::Refused,
+            error if error.is_refusal() => Self::Refused,
             app::Error::TimedOut(_) => Self::TimedOut,
             _ => Self::Failed,
         }
