@@ -118,36 +118,11 @@ fn grants(state: &State, request: Request) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::attempt::{Class, Event, Failure, Stage, state::MAX_FETCHES, step};
-
-    fn installing(gate: Gate, heard: bool) -> State {
-        State::Installing { step: "s".into(), percent: 1, gate, heard }
-    }
-
-    fn failed(wrote: bool) -> State {
-        State::Failed(Failure { stage: Stage::Installing, class: Class::Transient, reason: "r".into(), wrote })
-    }
+    use crate::domain::attempt::{Event, state::MAX_FETCHES, step};
 
     #[test]
     fn every_asker_times_every_token_request() {
         use Answer::{Granted as Y, Installer as I, LocalDisk as L, Refused as N};
-        let open = || Gate::Open { disk: "/dev/vda".into() };
-        let states = [
-            State::Armed,
-            State::Booting { stage: BootStage::Dhcp, fetches: 0 },
-            State::Booting { stage: BootStage::Loader, fetches: 1 },
-            State::Booting { stage: BootStage::Kernel, fetches: MAX_FETCHES },
-            installing(Gate::Closed, false),
-            installing(Gate::Closed, true),
-            installing(open(), true),
-            State::Finishing { first_boot: false },
-            State::Finishing { first_boot: true },
-            State::Verified,
-            failed(false),
-            failed(true),
-            State::Fallback,
-            State::Held { reason: "r".into() },
-        ];
         // script, boot file, take-over, report, gate, late script, home
         let expected = [
             /* armed                  */ [I, N, N, N, N, N, N],
@@ -162,13 +137,17 @@ mod tests {
             /* verified               */ [L, N, N, Y, N, N, Y],
             /* failed, nothing written*/ [L, N, N, Y, N, N, N],
             /* failed, wrote          */ [L, N, N, Y, N, N, Y],
+            /* failed for good, wrote */ [L, N, N, Y, N, N, Y],
+            /* aborted, wrote         */ [L, N, N, Y, N, N, Y],
             /* fallback               */ [L, N, N, N, N, N, N],
             /* held                   */ [L, N, N, N, N, N, N],
         ];
         let columns =
             [Request::Script, Request::BootFile, Request::TakeOver, Request::Report, Request::Gate, Request::LateScript, Request::Home];
-        for (state, row) in states.iter().zip(expected) {
-            assert_eq!(columns.map(|request| decide(Asker::Attempt(state), request)), row, "{}", state.name());
+        let states = State::every_kind();
+        assert_eq!(states.len(), expected.len());
+        for ((name, state), row) in states.iter().zip(expected) {
+            assert_eq!(columns.map(|request| decide(Asker::Attempt(state), request)), row, "{name}");
         }
         for nobody in [Asker::Unknown, Asker::Idle, Asker::Stranger] {
             assert_eq!(columns.map(|request| decide(nobody, request)), [L, N, N, N, N, N, N], "{nobody:?}");

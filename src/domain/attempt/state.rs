@@ -144,6 +144,31 @@ impl State {
         }
     }
 
+    /// One state for each row of the life cycle's tables: every kind of state that is answered differently.
+    pub fn every_kind() -> Vec<(&'static str, State)> {
+        let installing = |gate, heard| Self::Installing { step: "disks".into(), percent: 20, gate, heard };
+        let open = || Gate::Open { disk: "/dev/vda".into() };
+        let failed = |class, wrote| Self::Failed(Failure { stage: Stage::Installing, class, reason: "example".into(), wrote });
+        vec![
+            ("armed", Self::Armed),
+            ("booting/dhcp", Self::Booting { stage: BootStage::Dhcp, fetches: 0 }),
+            ("booting/loader", Self::Booting { stage: BootStage::Loader, fetches: 1 }),
+            ("booting/kernel, third fetch", Self::Booting { stage: BootStage::Kernel, fetches: MAX_FETCHES }),
+            ("installing, report token unused", installing(Gate::Closed, false)),
+            ("installing, gate closed", installing(Gate::Closed, true)),
+            ("installing, gate open", installing(open(), true)),
+            ("finishing", Self::Finishing { first_boot: false }),
+            ("finishing/first-boot", Self::Finishing { first_boot: true }),
+            ("verified", Self::Verified),
+            ("failed (transient) before the gate", failed(Class::Transient, false)),
+            ("failed (transient) after the gate", failed(Class::Transient, true)),
+            ("failed (deterministic) after the gate", failed(Class::Deterministic, true)),
+            ("failed (aborted) after the gate", failed(Class::Aborted, true)),
+            ("fallback", Self::Fallback),
+            ("held", Self::Held { reason: "example".into() }),
+        ]
+    }
+
     /// The coarse position, `None` once the attempt is over.
     pub fn stage(&self) -> Option<Stage> {
         match self {
