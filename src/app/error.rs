@@ -1,5 +1,6 @@
 //! What a use case can fail with, sorted by what the caller should do about it.
 
+use crate::domain::attempt::Rejected;
 use crate::store;
 
 /// A use case's failure. The command line turns the variant into its exit code.
@@ -8,6 +9,9 @@ pub enum Error {
     /// The state could not be read or written, or refused the change.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// An attempt's state does not take the event; nothing was changed.
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
     /// Something that was asked for does not exist or makes no sense.
     #[error("{0}")]
     Usage(String),

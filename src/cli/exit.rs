@@ -25,7 +25,9 @@ impl From<&app::Error> for Exit {
         match error {
             app::Error::Usage(_) => Self::Usage,
             app::Error::Partly(_) => Self::Partly,
-            app::Error::Refused(_) | app::Error::Store(store::Error::Busy { .. } | store::Error::Taken { .. }) => Self::Refused,
+            app::Error::Refused(_)
+            | app::Error::Rejected(_)
+            | app::Error::Store(store::Error::Busy { .. } | store::Error::Taken { .. }) => Self::Refused,
             app::Error::TimedOut(_) => Self::TimedOut,
             _ => Self::Failed,
         }
