@@ -1,5 +1,6 @@
 //! What a use case can fail with, sorted by what the caller should do about it.
 
+use crate::domain::attempt::Rejected;
 use crate::{config, store};
 
 /// A use case's failure. The command line turns the variant into its exit code.
@@ -11,6 +12,9 @@ pub enum Error {
     /// A file of TOML could not be read or says something that makes no sense.
     #[error(transparent)]
     Config(#[from] config::Error),
+    /// An attempt's state does not take the event; nothing was changed.
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
     /// Something that was asked for does not exist or makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -36,7 +40,7 @@ pub enum Error {
 impl Error {
     /// True if a guard refused and nothing was changed: what is asked for can be right at another time.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Store(store::Error::Busy { .. } | store::Error::Taken { .. }))
+        matches!(self, Self::Refused(_) | Self::Rejected(_) | Self::Store(store::Error::Busy { .. } | store::Error::Taken { .. }))
     }
 }
 

@@ -1,5 +1,9 @@
 //! The use cases, one verb a file. The command line, the web server and the protocol servers all call these.
 
+mod change_attempt;
 mod error;
+#[cfg(test)]
+mod fixture;
 
+pub use change_attempt::{change_attempt, update_attempt};
 pub use error::{Error, Result};

@@ -8,6 +8,7 @@ pub mod lease;
 pub mod mac;
 pub mod mirror;
 pub mod name;
+pub mod natural;
 pub mod node;
 pub mod nodeset;
 pub mod profile;

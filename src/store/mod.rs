@@ -2,6 +2,8 @@
 //!
 //! The command line and the daemon use the same store at the same time, so every method is one transaction.
 
+mod sqlite;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -14,6 +16,8 @@ use crate::domain::name::{GroupName, NodeName};
 use crate::domain::node::{Discovered, Node};
 use crate::domain::profile::Assignment;
 use crate::domain::variables::Variables;
+
+pub use sqlite::SqliteStore;
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +60,19 @@ pub enum Error {
         place: String,
         /// What the data base said.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A newer kickctl wrote it.
+    #[error(
+        "the state in {place} was written by a newer kickctl (its tables are of version {found}, this one knows {known}): \
+         use that kickctl, or put back the state of before the upgrade"
+    )]
+    Newer {
+        /// Where the state is kept.
+        place: String,
+        /// The version of its tables.
+        found: i64,
+        /// The newest version that this kickctl knows.
+        known: i64,
     },
     /// A record does not read back.
     #[error("a record of {what} in {place} cannot be read: {source}; was it written by a newer kickctl?")]
@@ -101,10 +118,17 @@ pub trait Store: Send + Sync {
     async fn node(&self, name: &NodeName) -> Result<Option<Node>>;
     /// The node that owns this Ethernet address.
     async fn node_by_mac(&self, mac: MacAddr) -> Result<Option<Node>>;
-    /// Adds nodes, all or none. [`Error::Taken`] names both owners of a duplicate name, MAC address, address or UUID.
-    async fn add_nodes(&self, nodes: &[Node]) -> Result<()>;
-    /// Replaces nodes that exist, all or none; the same checks.
-    async fn update_nodes(&self, nodes: &[Node]) -> Result<()>;
+    /// Adds nodes and replaces nodes that exist, all or none. [`Error::Taken`] names both owners of a duplicate name, MAC
+    /// address, address or UUID. A discovered machine whose MAC address a node takes is discovered no more.
+    async fn change_nodes(&self, added: &[Node], changed: &[Node]) -> Result<()>;
+    /// Adds nodes, all or none, as [`Store::change_nodes`] does.
+    async fn add_nodes(&self, nodes: &[Node]) -> Result<()> {
+        self.change_nodes(nodes, &[]).await
+    }
+    /// Replaces nodes that exist, all or none, as [`Store::change_nodes`] does.
+    async fn update_nodes(&self, nodes: &[Node]) -> Result<()> {
+        self.change_nodes(&[], nodes).await
+    }
     /// Removes nodes with their assignments, attempts and logs, all or none.
     async fn remove_nodes(&self, names: &[NodeName]) -> Result<()>;
 
@@ -113,7 +137,7 @@ pub trait Store: Send + Sync {
     /// Takes over what `facts` says; what it does not mention stays.
     async fn update_facts(&self, node: &NodeName, facts: &Facts) -> Result<()>;
 
-    /// Records or refreshes a network-boot client that no node owns. Capped at [`MAX_DISCOVERED`].
+    /// Records or refreshes a network-boot client; one that a node owns is left out. Capped at [`MAX_DISCOVERED`].
     async fn discover(&self, seen: &Discovered) -> Result<()>;
     /// All discovered clients, the one seen last first.
     async fn discovered(&self) -> Result<Vec<Discovered>>;
@@ -149,6 +173,7 @@ pub trait Store: Send + Sync {
     async fn save_attempt(&self, attempt: &Attempt, lines: &[LogLine]) -> Result<()>;
 
     /// Appends lines (their `seq` is given by the store). Capped at [`MAX_LOG_LINES`]; the last kept line says that more came.
+    /// The lines of [`Store::save_attempt`] are always kept. Each call is synced to disk: append many lines at once.
     async fn append_log(&self, attempt: AttemptId, lines: &[LogLine]) -> Result<()>;
     /// Lines after `after`, at most `limit`.
     async fn log(&self, attempt: AttemptId, after: u64, limit: u32) -> Result<Vec<LogLine>>;

@@ -1,0 +1,58 @@
+//! A store with something in it, for the tests of the use cases.
+
+use std::net::Ipv4Addr;
+
+use tempfile::TempDir;
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+use crate::domain::attempt::{Attempt, Order};
+use crate::domain::checksum::Sha256;
+use crate::domain::mac::MacAddr;
+use crate::domain::node::Node;
+use crate::domain::profile::ProfileKind;
+use crate::store::{SqliteStore, Store};
+
+/// The moment of all tests.
+pub const NOW: OffsetDateTime = datetime!(2026-11-21 12:00 UTC);
+
+/// An empty store in a folder of its own.
+pub async fn fresh() -> (TempDir, SqliteStore) {
+    let folder = TempDir::new().unwrap();
+    let store = SqliteStore::open(&folder.path().join("state.db")).await.unwrap();
+    (folder, store)
+}
+
+/// A node with MAC address 02:00:00:00:00:`last` and address 10.0.0.`last`.
+pub fn node(name: &str, last: u8) -> Node {
+    Node {
+        name: name.parse().unwrap(),
+        macs: vec![MacAddr::new([2, 0, 0, 0, 0, last])],
+        address: Some(Ipv4Addr::new(10, 0, 0, last)),
+        arch: Default::default(),
+        firmware: None,
+        uuid: None,
+        serial: None,
+        groups: Default::default(),
+        variables: Default::default(),
+    }
+}
+
+/// Adds a node and arms it.
+pub async fn armed(store: &SqliteStore, name: &str, last: u8) -> Attempt {
+    let node = node(name, last);
+    store.add_nodes(std::slice::from_ref(&node)).await.unwrap();
+    store.arm(&node.name, &order(), NOW).await.unwrap()
+}
+
+/// An order for Debian.
+pub fn order() -> Order {
+    Order {
+        profile: "debian-13".parse().unwrap(),
+        kind: ProfileKind::Preseed,
+        profile_digest: Sha256::of(b""),
+        mirror: "debian-13".parse().unwrap(),
+        snapshot: "20261121T045300Z-3f9a2c41".parse().unwrap(),
+        variables: Default::default(),
+    }
+}

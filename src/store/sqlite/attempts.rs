@@ -1,0 +1,110 @@
+//! Attempts.
+
+use sqlx::{Row, SqliteConnection};
+use time::OffsetDateTime;
+
+use super::fault::Fault;
+use super::log;
+use super::nodes::must_exist;
+use super::rows::{Columns, json, nanoseconds};
+use crate::domain::attempt::{Attempt, AttemptId, Clocks, Order, Progress, State};
+use crate::domain::name::NodeName;
+use crate::domain::natural;
+use crate::store::{Error, LogLine};
+
+const WHAT: &str = "attempts";
+
+fn read(columns: &Columns<'_>) -> Result<Attempt, Fault> {
+    Ok(Attempt {
+        id: columns.count("id")?,
+        node: columns.text("node")?,
+        number: columns.count("number")?,
+        order: columns.json("ordered")?,
+        state: columns.json("state")?,
+        progress: columns.json("progress")?,
+        clocks: columns.json("clocks")?,
+        armed_at: columns.time("armed_at")?,
+        revision: columns.count("revision")?,
+    })
+}
+
+pub async fn one(at: &mut SqliteConnection, id: AttemptId) -> Result<Option<Attempt>, Fault> {
+    let row = sqlx::query("SELECT * FROM attempts WHERE id = $1").bind(id).fetch_optional(at).await?;
+    row.as_ref().map(|row| read(&Columns::of(row, WHAT))).transpose()
+}
+
+pub async fn last(at: &mut SqliteConnection, node: &NodeName) -> Result<Option<Attempt>, Fault> {
+    let sql = "SELECT * FROM attempts WHERE node = $1 ORDER BY number DESC LIMIT 1";
+    let row = sqlx::query(sql).bind(node.as_str()).fetch_optional(at).await?;
+    row.as_ref().map(|row| read(&Columns::of(row, WHAT))).transpose()
+}
+
+pub async fn all(at: &mut SqliteConnection, node: Option<&NodeName>) -> Result<Vec<Attempt>, Fault> {
+    let query = match node {
+        Some(node) => sqlx::query("SELECT * FROM attempts WHERE node = $1 ORDER BY id DESC").bind(node.as_str().to_owned()),
+        None => sqlx::query("SELECT * FROM attempts ORDER BY id DESC"),
+    };
+    let rows = query.fetch_all(at).await?;
+    rows.iter().map(|row| read(&Columns::of(row, WHAT))).collect()
+}
+
+pub async fn last_of_each(at: &mut SqliteConnection) -> Result<Vec<Attempt>, Fault> {
+    let sql = "SELECT * FROM attempts WHERE number = (SELECT MAX(number) FROM attempts AS own WHERE own.node = attempts.node)";
+    let rows = sqlx::query(sql).fetch_all(at).await?;
+    let mut attempts = rows.iter().map(|row| read(&Columns::of(row, WHAT))).collect::<Result<Vec<_>, _>>()?;
+    attempts.sort_by(|a, b| natural::compare(a.node.as_str(), b.node.as_str()));
+    Ok(attempts)
+}
+
+pub async fn arm(at: &mut SqliteConnection, node: &NodeName, order: &Order, now: OffsetDateTime) -> Result<Attempt, Fault> {
+    must_exist(at, node).await?;
+    let last = last(at, node).await?;
+    if let Some(last) = last.as_ref().filter(|last| !last.state.is_over()) {
+        return Err(Error::Busy { node: node.clone(), number: last.number, state: last.state.name() }.into());
+    }
+    let sql = "UPDATE counters SET value = value + 1 WHERE name = 'attempt' RETURNING value";
+    let attempt = Attempt {
+        id: sqlx::query(sql).fetch_one(&mut *at).await?.try_get(0)?,
+        node: node.clone(),
+        number: last.map_or(1, |last| last.number.saturating_add(1)),
+        order: order.clone(),
+        state: State::Armed,
+        progress: Progress::default(),
+        clocks: Clocks::default(),
+        armed_at: now,
+        revision: 1,
+    };
+    let sql = "INSERT INTO attempts (id, node, number, ordered, state, progress, clocks, armed_at, revision, log_full)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)";
+    sqlx::query(sql)
+        .bind(attempt.id)
+        .bind(node.as_str())
+        .bind(i64::from(attempt.number))
+        .bind(json(WHAT, &attempt.order)?)
+        .bind(json(WHAT, &attempt.state)?)
+        .bind(json(WHAT, &attempt.progress)?)
+        .bind(json(WHAT, &attempt.clocks)?)
+        .bind(nanoseconds(now))
+        .bind(attempt.revision)
+        .execute(at)
+        .await?;
+    Ok(attempt)
+}
+
+/// Writes state, progress and clocks; what was ordered never changes.
+pub async fn save(at: &mut SqliteConnection, attempt: &Attempt, lines: &[LogLine]) -> Result<(), Fault> {
+    let sql = "UPDATE attempts SET state = $1, progress = $2, clocks = $3, revision = revision + 1 WHERE id = $4 AND revision = $5";
+    let done = sqlx::query(sql)
+        .bind(json(WHAT, &attempt.state)?)
+        .bind(json(WHAT, &attempt.progress)?)
+        .bind(json(WHAT, &attempt.clocks)?)
+        .bind(attempt.id)
+        .bind(attempt.revision)
+        .execute(&mut *at)
+        .await?;
+    if done.rows_affected() == 0 {
+        let exists = sqlx::query("SELECT 1 FROM attempts WHERE id = $1").bind(attempt.id).fetch_optional(at).await?.is_some();
+        return Err(if exists { Error::Stale(attempt.id) } else { Error::NoAttempt(attempt.id) }.into());
+    }
+    log::append_always(at, attempt.id, lines).await
+}

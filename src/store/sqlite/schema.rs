@@ -1,0 +1,48 @@
+//! Bringing the tables up to date.
+//!
+//! Not sqlx's own migrator: on SQLite it takes no lock, so two processes that start together would both create the tables.
+
+use sqlx::{Row, SqliteConnection, SqlitePool};
+
+use super::fault::Fault;
+
+/// All migrations in order; the first brings version 1. A migration that was ever released never changes.
+const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_first.sql")];
+/// The version after all migrations.
+pub const KNOWN: i64 = MIGRATIONS.len() as i64;
+
+/// Applies the migrations that are missing, all in one transaction. Refuses tables of a newer kickctl.
+pub async fn migrate(pool: &SqlitePool) -> Result<(), Fault> {
+    // The usual case needs no write lock.
+    if version(&mut *pool.acquire().await?).await? == KNOWN {
+        return Ok(());
+    }
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    let found = version(&mut transaction).await?;
+    if found > KNOWN {
+        return Err(Fault::Newer { found, known: KNOWN });
+    }
+    if found == 0 {
+        sqlx::raw_sql("CREATE TABLE schema_version (version BIGINT NOT NULL); INSERT INTO schema_version (version) VALUES (0)")
+            .execute(&mut *transaction)
+            .await?;
+    }
+    for (at, migration) in (0..).zip(MIGRATIONS) {
+        if at >= found {
+            sqlx::raw_sql(migration).execute(&mut *transaction).await?;
+        }
+    }
+    sqlx::query("UPDATE schema_version SET version = $1").bind(KNOWN).execute(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// The version of the tables; 0 if there are none.
+async fn version(at: &mut SqliteConnection) -> Result<i64, Fault> {
+    // The one statement that PostgreSQL spells differently (information_schema.tables).
+    let exists = sqlx::query("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").fetch_optional(&mut *at).await?;
+    if exists.is_none() {
+        return Ok(0);
+    }
+    Ok(sqlx::query("SELECT version FROM schema_version").fetch_one(at).await?.try_get(0)?)
+}
