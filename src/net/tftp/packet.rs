@@ -103,7 +103,8 @@ impl Terms {
                     terms.block = usize::try_from(wanted).unwrap_or(MAX_BLOCK).min(MAX_BLOCK);
                     terms.note("blksize", terms.block as u64);
                 }
-                ("tsize", Some(_)) => terms.note("tsize", length),
+                // curl (7.88) takes a size of 0 for an invalid one and gives up: an empty file's size is not told.
+                ("tsize", Some(_)) if length > 0 => terms.note("tsize", length),
                 ("timeout", Some(seconds @ 1..=255)) => {
                     terms.timeout = Some(Duration::from_secs(seconds));
                     terms.note("timeout", seconds);
@@ -200,6 +201,7 @@ mod tests {
         assert_eq!(terms.acknowledgement().unwrap(), b"\0\x06blksize\x001468\0tsize\x0077\0timeout\x003\0windowsize\x0064\0");
         let odd = Terms::agree(&options(&[("blksize", "7"), ("timeout", "0"), ("windowsize", "0"), ("tsize", "-1")]), 77);
         assert_eq!((odd.block, odd.window, odd.acknowledgement()), (512, 1, None));
+        assert_eq!(Terms::agree(&options(&[("tsize", "0")]), 0).acknowledgement(), None);
         let wide = Terms::agree(&options(&[("windowsize", "64"), ("blksize", "99999999")]), 77);
         assert_eq!((wide.block, wide.window), (65464, 4), "the order of the options does not matter");
     }

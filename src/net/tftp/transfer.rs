@@ -185,3 +185,109 @@ impl Source {
         bytes.get(index(from)..index(to)).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const OPTIONS: [(&str, &str); 3] = [("blksize", "512"), ("windowsize", "8"), ("timeout", "1")];
+
+    fn pattern(length: usize) -> Vec<u8> {
+        (0..length).map(|at| (at / 512) as u8 ^ at as u8).collect()
+    }
+
+    /// A transfer of `bytes` that runs by itself, and the client's end of it.
+    async fn start(bytes: &[u8], options: &[(&str, &str)]) -> (tokio::task::JoinHandle<(Outcome, u64)>, UdpSocket) {
+        let (server, client) =
+            (UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(), UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap());
+        server.connect(client.local_addr().unwrap()).await.unwrap();
+        client.connect(server.local_addr().unwrap()).await.unwrap();
+        let options: Vec<_> = options.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let terms = Terms::agree(&options, bytes.len() as u64);
+        let mut transfer = Transfer::new(server, Content::Memory(bytes.into()), terms, Arc::default());
+        (tokio::spawn(async move { (transfer.run().await, transfer.acknowledged()) }), client)
+    }
+
+    async fn receive(client: &UdpSocket) -> (u16, u16, Vec<u8>) {
+        let mut buffer = [0; 2048];
+        let length = client.recv(&mut buffer).await.unwrap();
+        let word = |at: usize| u16::from_be_bytes([buffer[at], buffer[at + 1]]);
+        (word(0), word(2), buffer[4..length].to_vec())
+    }
+
+    async fn acknowledge(client: &UdpSocket, block: u16) {
+        client.send(&[&[0, 4], &block.to_be_bytes()[..]].concat()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_error_in_answer_to_the_size_ends_the_transfer_at_once() {
+        let (transfer, client) = start(&pattern(5000), &[("tsize", "0")]).await;
+        assert_eq!(receive(&client).await.0, 6, "an OACK");
+        client.send(&packet::error(8, "just asking")).await.unwrap();
+        let stopped = Outcome::Stopped { code: 8, message: "just asking".into() };
+        assert_eq!(transfer.await.unwrap(), (stopped, 0));
+        let mut buffer = [0; 16];
+        assert!(client.try_recv(&mut buffer).is_err(), "nothing was sent after it");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_loses_every_fifth_packet_still_gets_every_byte() {
+        let bytes = pattern(100 * 512 + 7);
+        let (transfer, client) = start(&bytes, &OPTIONS).await;
+        let (mut got, mut heard, mut in_window) = (Vec::<u8>::new(), 0_u32, 0);
+        assert_eq!(receive(&client).await.0, 6, "an OACK");
+        acknowledge(&client, 0).await;
+        while got.len() < bytes.len() {
+            let next = (got.len() / 512 + 1) as u16;
+            let (_, block, data) = receive(&client).await;
+            heard += 1;
+            if heard % 5 == 0 {
+                continue;
+            }
+            in_window += 1;
+            if block == next {
+                got.extend(&data);
+            }
+            let last = block == next && data.len() < 512;
+            if block != next || in_window == 8 || last {
+                in_window = 0;
+                acknowledge(&client, (got.len().div_ceil(512)) as u16).await;
+            }
+        }
+        assert!(got == bytes);
+        assert_eq!(transfer.await.unwrap(), (Outcome::Complete, bytes.len() as u64));
+    }
+
+    #[tokio::test]
+    async fn a_repeated_acknowledgement_of_single_blocks_doubles_nothing() {
+        let (transfer, client) = start(&pattern(1024), &[]).await;
+        assert_eq!(receive(&client).await.1, 1);
+        acknowledge(&client, 1).await;
+        acknowledge(&client, 1).await;
+        assert_eq!(receive(&client).await.1, 2);
+        acknowledge(&client, 2).await;
+        assert_eq!(receive(&client).await, (3, 3, vec![]), "an even length ends with an empty block");
+        acknowledge(&client, 3).await;
+        assert_eq!(transfer.await.unwrap(), (Outcome::Complete, 1024));
+    }
+
+    #[tokio::test]
+    async fn a_client_whose_port_is_closed_is_lost() {
+        let (transfer, client) = start(&pattern(5000), &[("timeout", "1")]).await;
+        drop(client);
+        assert_eq!(transfer.await.unwrap(), (Outcome::Lost, 0));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_became_shorter_is_reported_to_the_client() {
+        let (server, client) =
+            (UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(), UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap());
+        server.connect(client.local_addr().unwrap()).await.unwrap();
+        let content = Content::File { file: tempfile::tempfile().unwrap(), length: 5000 };
+        let mut transfer = Transfer::new(server, content, Terms::agree(&[], 5000), Arc::default());
+        assert!(matches!(transfer.run().await, Outcome::Failed(_)));
+        assert_eq!(receive(&client).await.0, 5, "an ERROR");
+    }
+}
