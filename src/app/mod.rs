@@ -2,6 +2,7 @@
 
 mod change_attempt;
 mod error;
+pub mod export_dhcp;
 #[cfg(test)]
 mod fixture;
 
