@@ -1,7 +1,10 @@
 //! The use cases, one verb a file. The command line, the web server and the protocol servers all call these.
 
 mod change_attempt;
+pub mod doctor;
 mod error;
+pub mod export_dhcp;
+pub mod find_loader;
 #[cfg(test)]
 mod fixture;
 

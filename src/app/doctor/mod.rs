@@ -1,0 +1,87 @@
+//! `kickctl doctor`: finds what will not work, with the remedy.
+//!
+//! [`probe`] looks at the machine, [`check`] judges what was seen; the second is pure.
+
+pub mod check;
+mod probe;
+
+use std::net::Ipv4Addr;
+
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::store::Store;
+use crate::sys::data_dir::DataDir;
+
+/// What one check came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What was looked at, such as `UDP port 67`.
+    pub check: String,
+    /// How it stands.
+    pub level: Level,
+    /// What was seen.
+    pub told: String,
+    /// What to do about it; `None` if it is well.
+    pub remedy: Option<String>,
+}
+
+/// How a check stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Well.
+    Ok,
+    /// It works, but somebody should look at it.
+    Warn,
+    /// It will not work.
+    Fail,
+}
+
+impl Finding {
+    fn ok(check: impl Into<String>, told: impl Into<String>) -> Self {
+        Self { check: check.into(), level: Level::Ok, told: told.into(), remedy: None }
+    }
+
+    fn warn(check: impl Into<String>, told: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { check: check.into(), level: Level::Warn, told: told.into(), remedy: Some(remedy.into()) }
+    }
+
+    fn fail(check: impl Into<String>, told: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { check: check.into(), level: Level::Fail, told: told.into(), remedy: Some(remedy.into()) }
+    }
+}
+
+/// The DHCP servers that answered a probe on the cluster interface, or why none could be made.
+pub type OtherServers = Result<Vec<Ipv4Addr>, String>;
+
+/// Runs every check. `others` comes from the caller, since the DHCP client that asks belongs to the protocol servers;
+/// `store` is `None` before there is a state.
+pub async fn doctor(config: &Config, data: &DataDir, store: Option<&dyn Store>, others: Option<OtherServers>) -> Vec<Finding> {
+    let mut findings = vec![check::interface(config, &probe::interfaces())];
+    findings.extend(probe::ports(config).iter().map(|seen| check::port(config, seen)));
+    findings.push(check::rights(config, crate::sys::condition::may_bind_low_ports()));
+    findings.extend(others.map(|others| check::other_servers(config, &others)));
+    findings.extend(probe::loaders(config, data).into_iter().map(|(loader, found)| check::loader(loader, found.as_deref())));
+    findings.push(check::space(data.root(), probe::free_space(data.root())));
+    findings.push(check::clock(&probe::clock()));
+    findings.extend(probe::modes(data).iter().map(check::mode));
+    findings.push(check::mirrors(&probe::mirrors(data)));
+    if let Some(store) = store {
+        findings.push(nodes(store).await);
+    }
+    findings
+}
+
+async fn nodes(store: &dyn Store) -> Finding {
+    let counted = async {
+        let (nodes, assignments) = (store.nodes().await?, store.assignments().await?);
+        let assigned = |node: &&crate::domain::node::Node| assignments.iter().any(|assignment| assignment.node == node.name);
+        let unassigned = nodes.iter().filter(|node| !assigned(node)).map(|node| node.name.clone()).collect::<Vec<_>>();
+        Ok::<_, crate::store::Error>((nodes.len(), unassigned))
+    };
+    match counted.await {
+        Ok((count, unassigned)) => check::nodes(count, &unassigned),
+        Err(error) => Finding::fail("state", error.to_string(), "restore the state from a backup, or run as the user that owns it"),
+    }
+}
