@@ -1,0 +1,210 @@
+#!/usr/bin/env bash
+# A virtual cluster without a way out: one network namespace, one bridge, QEMU nodes on taps.
+#
+# Source it and call the functions below, or run it: `cluster.sh NAME up [SUBNET]`, `cluster.sh NAME down`,
+# `cluster.sh NAME run CMD...`, `cluster.sh NAME node_start node07 --mac 52:54:00:00:00:07 --bios`.
+# All state is in $LAB_DIR (below /tmp: paths of sockets are limited to 108 bytes); only recorded processes are ended.
+set -euo pipefail
+
+# ---- the segment ----------------------------------------------------------------------------------------------------
+
+# lab_use NAME: name the lab that the other functions work on.
+lab_use() {
+    LAB_NS="kick-$1"
+    LAB_DIR="${LAB_ROOT:-/tmp/kickctl-lab}/$1"
+}
+
+# lab_up NAME [SUBNET]: a namespace with bridge br0, which holds the subnet's first address. SUBNET is a /24 such as 10.77.0.0/24.
+lab_up() {
+    local subnet="${2:-10.77.0.0/24}"
+    [ "$EUID" -eq 0 ] || { echo "lab_up: needs root (network namespaces); run it through sudo" >&2; return 1; }
+    lab_use "$1"
+    lab_down
+    mkdir -p "$LAB_DIR/nodes" "$LAB_DIR/pids"
+    LAB_HEAD="${subnet%.*}.1"
+    echo "$LAB_HEAD" >"$LAB_DIR/head"
+    ip netns add "$LAB_NS"
+    lab_run ip link set lo up
+    lab_run ip link add br0 type bridge forward_delay 0
+    lab_run ip addr add "$LAB_HEAD/${subnet#*/}" dev br0
+    lab_run ip link set br0 up
+}
+
+# lab_down: end what this lab started, by recorded process id, and remove namespace and folder. Harmless when there is no lab.
+lab_down() {
+    local record
+    for record in "$LAB_DIR"/pids/* "$LAB_DIR"/nodes/*/pid; do
+        [ -f "$record" ] && lab_end "$record"
+    done
+    ! ip netns list | grep -qw "$LAB_NS" || ip netns del "$LAB_NS"
+    rm -rf "${LAB_DIR:?}"
+}
+
+# lab_run CMD...: run a command on the head, inside the namespace.
+lab_run() { ip netns exec "$LAB_NS" "$@"; }
+
+# lab_start NAME CMD...: run a server on the head in the background; its output goes to $LAB_DIR/NAME.log.
+lab_start() {
+    local name="$1"
+    shift
+    ip netns exec "$LAB_NS" "$@" >>"$LAB_DIR/$name.log" 2>&1 </dev/null & # not lab_run: $! must be the server itself
+    lab_record $! "$LAB_DIR/pids/$name"
+}
+
+# lab_stop NAME: end a server begun with lab_start.
+lab_stop() { lab_end "$LAB_DIR/pids/$1"; }
+
+# lab_tap N: a tap device on the bridge for one network card; prints its name.
+lab_tap() {
+    if ! lab_run ip link show "tap$1" >/dev/null 2>&1; then
+        lab_run ip tuntap add "tap$1" mode tap
+        lab_run ip link set "tap$1" master br0 up
+    fi
+    echo "tap$1"
+}
+
+# A process id may be reused after its process has ended: the start time is recorded with it.
+lab_record() { echo "$1 $(lab_start_time "$1")" >"$2"; }
+lab_start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+
+# lab_alive FILE: is the process recorded in FILE still that process?
+lab_alive() {
+    local pid started
+    [ -f "$1" ] && read -r pid started <"$1" && [ -n "$started" ] && [ "$(lab_start_time "$pid")" = "$started" ]
+}
+
+lab_end() {
+    local pid tries
+    read -r pid _ <"$1" || return 0
+    for tries in {1..50}; do
+        lab_alive "$1" || break
+        if [ "$tries" -lt 40 ]; then kill "$pid"; else kill -9 "$pid"; fi 2>/dev/null || true
+        sleep 0.1
+    done
+    rm -f "$1"
+}
+
+# lab_wait SECONDS FILE REGEX: wait until a line of FILE matches; prints that line. Fails when the time is over.
+lab_wait() {
+    local deadline=$((SECONDS + $1))
+    until grep -aEm1 -- "$3" "$2" 2>/dev/null; do
+        [ "$SECONDS" -lt "$deadline" ] || { echo "lab_wait: no \"$3\" in $2 within $1 s" >&2; return 1; }
+        sleep 0.5
+    done
+}
+
+# lab_wire HTTP_PORT: record what the nodes ask for (DHCP, TFTP and HTTP requests, as text) in $LAB_DIR/wire.log: evidence that
+# does not depend on the log of the server under test.
+lab_wire() {
+    lab_start wire tcpdump -i br0 -l -n -vv -A -s 700 "udp dst port 67 or udp dst port 69 or (tcp dst port $1 and tcp[13] & 8 != 0)"
+    lab_wait 10 "$LAB_DIR/wire.log" 'listening on' >/dev/null
+}
+
+# ---- the nodes ------------------------------------------------------------------------------------------------------
+
+# node_start NAME --mac MAC [--nic2 MAC] [--bios|--uefi|--uefi-net|--pxe-loader] [--disk FILE] [--vars FILE] [--serial LOG] [--memory MIB]
+#
+# --bios        SeaBIOS; QEMU's network ROM, which is iPXE; network first, then the disk
+# --pxe-loader  SeaBIOS; a client without iPXE's user class, as a plain network card's ROM is: it loads by TFTP what DHCP names
+# --uefi        OVMF's own PXE stack; VARS is the node's NVRAM, made when it does not exist and kept between boots, as a board does
+# --uefi-net    the same with the order network, disk in every boot, whatever the NVRAM says
+# Emulation only (TCG): /dev/kvm of a test machine need not work.
+node_start() {
+    local name="$1" mac="" nic2="" firmware=bios disk="" vars="" serial="" memory=1536
+    shift
+    while [ $# -gt 0 ]; do
+        case "$1" in
+        --mac) mac="$2" && shift ;;
+        --nic2) nic2="$2" && shift ;;
+        --disk) disk="$2" && shift ;;
+        --vars) vars="$2" && shift ;;
+        --serial) serial="$2" && shift ;;
+        --memory) memory="$2" && shift ;;
+        --bios | --uefi | --uefi-net | --pxe-loader) firmware="${1#--}" ;;
+        *) echo "node_start: unknown option $1" >&2 && return 2 ;;
+        esac
+        shift
+    done
+    [ -n "$mac" ] || { echo "node_start: --mac is missing" >&2; return 2; }
+    local dir="$LAB_DIR/nodes/$name"
+    mkdir -p "$dir"
+    [ -n "$serial" ] || serial="$dir/serial.log"
+    ln -sfn "$(realpath -m "$serial")" "$dir/serial"
+
+    local args=(-name "$name" -accel "tcg,thread=multi,tb-size=512" -cpu max -smp 2 -m "$memory")
+    args+=(-display none -vga none -nodefaults -daemonize -pidfile "$dir/qemu.pid" -monitor "unix:$dir/monitor,server=on,wait=off")
+    args+=(-chardev "file,id=serial,path=$serial,append=on" -serial chardev:serial)
+    args+=(-object "rng-random,id=rng,filename=/dev/urandom" -device "virtio-rng-pci,rng=rng")
+    local rom="romfile=" boot=""
+    case "$firmware" in
+    bios)
+        args+=(-machine "pc,graphics=off" -boot order=nc)
+        rom="bootindex=1"
+        ;;
+    pxe-loader)
+        node_pxe_script >"$dir/pxe.ipxe"
+        args+=(-machine "pc,graphics=off" -kernel /boot/ipxe.lkrn -initrd "$dir/pxe.ipxe")
+        ;;
+    uefi | uefi-net)
+        [ "$firmware" = uefi ] || rom="romfile=,bootindex=1" boot=",bootindex=2"
+        [ -n "$vars" ] || vars="$dir/vars.fd"
+        [ -f "$vars" ] || cp /usr/share/OVMF/OVMF_VARS_4M.fd "$vars"
+        args+=(-machine q35 -fw_cfg "name=opt/org.tianocore/IPv6PXESupport,string=n")
+        args+=(-drive "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd" -drive "if=pflash,format=raw,file=$vars")
+        ;;
+    esac
+    local nics
+    read -ra nics <<<"$(node_nic n0 "$mac" "$rom") ${nic2:+$(node_nic n1 "$nic2" "romfile=")}"
+    args+=("${nics[@]}")
+    local format=raw
+    [[ "$disk" != *.qcow2 ]] || format=qcow2
+    [ -z "$disk" ] || args+=(-drive "if=none,id=disk,format=$format,file=$disk,cache=unsafe,discard=unmap,detect-zeroes=unmap"
+        -device "virtio-blk-pci,drive=disk,serial=$name$boot")
+    lab_run qemu-system-x86_64 "${args[@]}"
+    lab_record "$(cat "$dir/qemu.pid")" "$dir/pid"
+}
+
+# The device arguments of one network card on the next free tap. ROM: "romfile=" for none of QEMU's own, or other device properties.
+node_nic() {
+    local tap
+    tap="$(lab_tap "$(lab_run ip -o link show type tun | wc -l)")"
+    echo "-netdev tap,id=$1,ifname=$tap,script=no,downscript=no -device virtio-net-pci,netdev=$1,mac=$2,$3"
+}
+
+# What a network card's own PXE ROM does: DHCP with the vendor class PXEClient and no iPXE user class, then TFTP.
+# The class is cleared again before the loader starts: iPXE hands its settings on, and the loader would repeat a foreign class.
+node_pxe_script() {
+    # shellcheck disable=SC2016 # iPXE's variables, not the shell's
+    printf '%s\n' '#!ipxe' 'set user-class PXEClient' 'dhcp || exit' 'clear user-class' 'chain tftp://${next-server}/${filename} || exit'
+}
+
+# node_monitor NAME COMMAND: say something to QEMU's monitor, such as "system_reset".
+node_monitor() { echo "$2" | socat -t1 - "UNIX-CONNECT:$LAB_DIR/nodes/$1/monitor" >/dev/null; }
+
+# node_reset NAME: the reset button. node_stop NAME: pull the plug.
+node_reset() { node_monitor "$1" system_reset; }
+node_stop() { lab_end "$LAB_DIR/nodes/$1/pid"; }
+
+# node_wait_off NAME SECONDS: wait until the node has powered itself off.
+node_wait_off() {
+    local deadline=$((SECONDS + $2))
+    while lab_alive "$LAB_DIR/nodes/$1/pid"; do
+        [ "$SECONDS" -lt "$deadline" ] || { echo "node_wait_off: $1 is still on after $2 s" >&2; return 1; }
+        sleep 1
+    done
+}
+
+# node_serial NAME: the path of the node's serial log.
+node_serial() { readlink "$LAB_DIR/nodes/$1/serial"; }
+
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+    [ $# -ge 2 ] || { sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+    lab_use "$1"
+    case "$2" in
+    up) lab_up "$1" "${@:3}" ;;
+    down) lab_down ;;
+    run | start | stop | tap | wait) "lab_$2" "${@:3}" ;;
+    node_*) "$2" "${@:3}" ;;
+    *) echo "cluster.sh: unknown command $2" >&2; exit 2 ;;
+    esac
+fi

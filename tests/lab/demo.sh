@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# The whole path, live: mirror a Debian, boot an empty virtual machine over the network, install it, boot it from its disk, hear it call home.
+#
+# DEMO_FIRMWARE=bios|uefi   LOCAL_PACKAGES=DIR (what the upstream lacks)   DEMO_MINUTES=45 (give up after)   DEMO_AGAIN=1 (then reinstall the node)
+set -euo pipefail
+here="$(dirname "$(realpath "$0")")"
+# shellcheck source=tests/lab/cluster.sh
+source "$here/cluster.sh"
+# shellcheck source=tests/lab/kick.sh
+source "$here/kick.sh"
+
+firmware="${DEMO_FIRMWARE:-bios}"
+limit=$((${DEMO_MINUTES:-45} * 60))
+say() { printf '\n== %s\n' "$*"; }
+
+if [ -z "${DEMO_BUILT:-}" ]; then
+    say "setting up this machine"
+    "$here/setup.sh" demo
+    say "building kickctl"
+    kick_build
+    export DEMO_BUILT="$KICKCTL"
+    # Network namespaces need root; the build does not.
+    [ "$EUID" -eq 0 ] || exec sudo -E "$0" "$@"
+fi
+KICKCTL="$DEMO_BUILT"
+work="$(repository_root)/target/demo"
+KICK_DATA="$work/data"
+
+# The log stays in target/demo after the lab is gone; a data folder made through sudo goes back to the user.
+finish() {
+    local status=$?
+    cp "$LAB_DIR"/*.log "$work/" 2>/dev/null || true
+    cp "$LAB_DIR/nodes/node07/serial.log" "$work/serial.log" 2>/dev/null || true
+    if [ "$status" -ne 0 ]; then
+        say "FAILED; the ends of the server's log and of the node's screen (all of it in $work):"
+        tail -n 25 "$work/kickctl.log" 2>/dev/null || true
+        tail -c 2500 "$work/serial.log" 2>/dev/null | tr '\r' '\n' | tail -n 15 || true
+    fi
+    lab_down
+    [ -z "${SUDO_UID:-}" ] || chown -R "$SUDO_UID:" "$work"
+    exit "$status"
+}
+
+# follow NODE: print each stage as it passes; returns when the attempt is verified, fails when it cannot be any more.
+follow() {
+    local began=$SECONDS seen=0 state lines
+    while true; do
+        mapfile -t lines < <(kick_stages "$1")
+        for ((; seen < ${#lines[@]}; seen++)); do printf '  %5d s  %s\n' $((SECONDS - began)) "${lines[seen]#* }"; done
+        state="$(kick_state "$1")"
+        case "$state" in
+        verified) return 0 ;;
+        failed | held | fallback) echo "the attempt is $state" >&2 && kick_head explain "$1" >&2 && return 1 ;;
+        esac
+        [ $((SECONDS - began)) -lt "$limit" ] || { echo "still \"$state\" after $((limit / 60)) minutes" >&2 && return 1; }
+        lab_alive "$LAB_DIR/nodes/$1/pid" || { echo "the virtual machine of $1 is off" >&2 && return 1; }
+        sleep 2
+    done
+}
+
+# stage_table NODE: each stage with the seconds since the node was armed and since the stage before.
+stage_table() {
+    local at stage first="" before
+    printf '  %-28s %10s %10s\n' stage "since armed" took
+    kick_stages "$1" | while read -r at stage; do
+        at="$(date -d "$at" +%s)"
+        printf '  %-28s %9d s %8d s\n' "$stage" $((at - ${first:=$at})) $((at - ${before:-$at}))
+        before="$at"
+    done
+}
+
+lab_use demo
+trap finish EXIT
+rm -rf "$work"
+mkdir -p "$work"
+lab_up demo 10.77.0.0/24
+
+say "init: one head, one bridge, no way out"
+kick_init 10.77.0.0/24
+say "mirror: Debian 13 from this machine's own upstream"
+kick_mirror debian-13
+say "serve: DHCP, TFTP, HTTP and syslog inside the namespace"
+kick_serve
+say "node07: an empty 8 GiB disk ($firmware)"
+kick_arm node07 52:54:00:00:00:07 10.77.0.107 debian-13
+qemu-img create -q -f qcow2 "$work/node07.qcow2" 8G
+node_start node07 --mac 52:54:00:00:00:07 "--$firmware" --disk "$work/node07.qcow2" --vars "$work/node07.vars"
+follow node07
+if [ -n "${DEMO_AGAIN:-}" ]; then
+    say "node07 again: reinstalled, the same disk and firmware variables"
+    kick_head reinstall node07 --yes=1
+    node_reset node07
+    follow node07
+fi
+say "node07 is verified: installed over the network, booted from its own disk"
+stage_table node07
+echo "  it called home with: $(kick_home node07)"

@@ -1,0 +1,55 @@
+# shellcheck shell=bash
+# Every call of kickctl that the demo, the boot test and the benchmark make, in one place. Sourced after cluster.sh.
+# KICKCTL is the binary, KICK_DATA the data folder of the run.
+
+KICK_PORT=8080
+
+repository_root() { git -C "$(dirname "${BASH_SOURCE[0]}")" rev-parse --show-toplevel; }
+
+# kick ARGS...: on the host, which can reach the upstream. kick_head ARGS...: on the lab's head, inside the namespace.
+kick() { "$KICKCTL" --data "$KICK_DATA" "$@"; }
+kick_head() { lab_run "$KICKCTL" --data "$KICK_DATA" "$@"; }
+
+# kick_build: the release binary; prints nothing when it is fresh.
+kick_build() {
+    (cd "$(repository_root)" && "$(kick_cargo)" build --release --locked --quiet)
+    KICKCTL="${CARGO_TARGET_DIR:-$(repository_root)/target}/release/kickctl"
+}
+kick_cargo() { command -v cargo || echo "$HOME/.cargo/bin/cargo"; }
+
+kick_init() { kick_head init --interface br0 --subnet "$1"; }
+
+# kick_mirror NAME: define and fetch it. The site's own packages come from LOCAL_PACKAGES, or from beside the checkout when they are there.
+kick_mirror() {
+    local beside local_packages
+    beside="$(repository_root)/../shared/debian-installer-13"
+    local_packages="${LOCAL_PACKAGES:-$([ ! -d "$beside" ] || realpath "$beside")}"
+    kick mirror add "$1" --from-host ${local_packages:+--local "$local_packages"}
+    kick mirror sync "$1"
+}
+
+# kick_serve: start the servers on the head; returns when they answer.
+kick_serve() {
+    lab_start kickctl "$KICKCTL" --data "$KICK_DATA" serve
+    local tries
+    for tries in {1..600}; do
+        ! lab_run curl -fs -o /dev/null "http://$(cat "$LAB_DIR/head"):$KICK_PORT/healthz" || return 0
+        lab_alive "$LAB_DIR/pids/kickctl" || break
+        sleep "${KICK_POLL:-0.05}"
+    done
+    echo "kickctl serve does not answer (try $tries); its log:" >&2
+    tail -20 "$LAB_DIR/kickctl.log" >&2
+    return 1
+}
+
+# kick_arm NODE MAC ADDRESS PROFILE: a node that installs itself at its next network boot.
+kick_arm() {
+    kick_head node add "$1" --mac "$2" --address "$3"
+    kick_head profile assign "$1" "$4"
+    kick_head reinstall "$1" --yes=1
+}
+
+# kick_state NODE: the attempt's state, one word. kick_stages NODE: lines "TIME STAGE" (RFC 3339), oldest first. kick_home NODE: the call home.
+kick_state() { kick_head attempt show "$1" -o json | jq -r '.state | if type == "object" then .state else . end'; }
+kick_stages() { kick_head attempt show "$1" -o json | jq -r '(.armed_at + " armed"), ((.progress // .).passed[] | .at + " " + .stage)'; }
+kick_home() { kick_head attempt show "$1" -o json | jq -c '(.progress // .).home'; }

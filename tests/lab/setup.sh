@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Installs what the demo, the tests and the benchmark need on a fresh Debian machine: `setup.sh [demo|test|bench]...` (default: demo).
+# Quick when everything is there; says what it installs. Daemons that come with packages are not started.
+set -euo pipefail
+
+sections=("${@:-demo}")
+base=(qemu-system-x86 qemu-utils ovmf ipxe ipxe-qemu seabios iproute2 socat curl ca-certificates debian-archive-keyring gpgv gcc libc6-dev jq)
+clients=(dnsmasq-base isc-dhcp-server isc-dhcp-client udhcpc atftp tftp-hpa debootstrap debconf-utils apt-utils dpkg-dev gpg gpgv kea-admin xz-utils openssl
+    tcpdump shellcheck)
+peers=(aptly gpg time jq)
+
+packages=()
+for section in "${sections[@]}"; do
+    case "$section" in
+    demo) packages+=("${base[@]}") ;;
+    test) packages+=("${base[@]}" "${clients[@]}") ;;
+    bench) packages+=("${base[@]}" "${peers[@]}") ;;
+    *) echo "setup.sh: unknown section $section; known: demo test bench" >&2 && exit 2 ;;
+    esac
+done
+
+as_root() {
+    if [ "$EUID" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        echo "setup.sh: run as root or install sudo: needed for: $*" >&2
+        return 1
+    fi
+}
+
+missing() {
+    local installed
+    installed="$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 2>/dev/null | sed -n 's/^installed //p' | sort -u)"
+    printf '%s\n' "${packages[@]}" | sort -u | comm -23 - <(echo "$installed")
+}
+
+# Forbids services to start while packages are installed. A machine with a policy of its own keeps it.
+policy=/usr/sbin/policy-rc.d
+forbid_daemons() {
+    [ -e "$policy" ] && return
+    trap 'as_root rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+}
+
+# qemu-system-x86 and qemu-utils share files of one version: a newer qemu-utils (backports) would keep the suite's qemu-system-x86 out,
+# or be removed by it. Named with one version, both come together, if need be by a downgrade.
+one_qemu() {
+    local version
+    version="$(apt-cache policy qemu-system-x86 | sed -n 's/^  Candidate: //p')"
+    sed "s/^qemu-\(system-x86\|utils\)$/&=$version/"
+}
+
+mapfile -t wanted < <(missing)
+if [ "${#wanted[@]}" -gt 0 ] && [ -n "${wanted[0]}" ]; then
+    # One of the two is missing: name both, so that they are resolved together.
+    case " ${wanted[*]} " in *" qemu-"*) wanted+=(qemu-system-x86 qemu-utils) ;; esac
+    echo "setup: installing ${wanted[*]}"
+    forbid_daemons
+    as_root apt-get update -qq -o DPkg::Lock::Timeout=300
+    mapfile -t named < <(printf '%s\n' "${wanted[@]}" | sort -u | one_qemu)
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --allow-downgrades \
+        -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "${named[@]}" >/dev/null
+fi
+
+if ! command -v cargo >/dev/null && ! [ -x "$HOME/.cargo/bin/cargo" ]; then
+    cat >&2 <<'TEXT'
+setup: no cargo. kickctl needs Rust 1.90 or newer, which Debian 12 does not have.
+  Install it with rustup (rustup.rs), or set PATH to an existing toolchain; then run the same command again.
+TEXT
+    exit 1
+fi
+echo "setup: all packages for ${sections[*]} are there"
