@@ -210,6 +210,15 @@ mod tests {
     }
 
     #[test]
+    fn a_package_whose_file_is_gone_gives_way_to_an_older_or_local_one() {
+        let mut universe = universe(&[("a 1 amd64", "Depends: e2fsprogs"), ("e2fsprogs 1+b12 amd64", ""), ("e2fsprogs 1+b11 amd64", "")]);
+        assert_eq!(picked(&universe, &filter(&["a"])), ["a 1", "e2fsprogs 1+b12"]);
+        let newest = universe.named("e2fsprogs")[0];
+        universe.leave_out(newest);
+        assert_eq!(picked(&universe, &filter(&["a"])), ["a 1", "e2fsprogs 1+b11"]);
+    }
+
+    #[test]
     fn what_is_missing_is_told_with_who_needs_it() {
         let universe = universe(&[
             ("a 1 amd64", "Depends: gone, b (>= 2) | gone2, x, (bad"),

@@ -1,12 +1,14 @@
 //! What an installer's initrd tells about itself: its kernel, and the udebs it holds already.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Cursor, Read};
 
 use super::paragraph::{ParagraphError, Paragraphs};
 use crate::repo::compress::{Compression, decompress_bounded};
 
 /// The most that is decompressed of an initrd, bytes. Debian 13's has 68 MB.
 const MAX_INITRD: u64 = 1 << 30;
+/// How many bytes tell a segment's kind.
+const MAGIC: u64 = 6;
 /// The longest path and the largest status file that are read.
 const MAX_NAME: u64 = 4096;
 const MAX_STATUS: u64 = 16 << 20;
@@ -42,28 +44,29 @@ pub enum InitrdError {
     SeveralKernels(String, String),
 }
 
+/// Reads an initrd that is in memory; see [`read_facts`].
+pub fn facts(initrd: &[u8]) -> Result<InitrdFacts, InitrdError> {
+    read_facts(initrd)
+}
+
 /// Reads an initrd: segments of cpio, plain (microcode) or compressed by gzip, xz or zstd, one after another.
 /// At most 1 GiB is decompressed.
-pub fn facts(initrd: &[u8]) -> Result<InitrdFacts, InitrdError> {
+pub fn read_facts(initrd: impl BufRead) -> Result<InitrdFacts, InitrdError> {
     let mut found = Found::default();
-    let mut rest = initrd;
+    let mut segments = Cpio { reader: initrd, at: 0 };
     // Plain segments come first and are padded with zeros (Linux, Documentation/driver-api/early-userspace/buffer-format.rst);
     // the compressed one is the last.
-    loop {
-        rest = &rest[rest.iter().position(|byte| *byte != 0).unwrap_or(rest.len())..];
-        if rest.is_empty() {
-            break;
-        }
-        let Some(compression) = compression(rest) else {
-            let mut cpio = Cpio { reader: rest, at: 0 };
-            cpio.walk(&mut found)?;
-            rest = cpio.reader;
+    while segments.skip_zeros()? {
+        let magic = segments.take(MAGIC)?;
+        let Some(compression) = compression(&magic) else {
+            segments.walk(magic, &mut found)?;
             continue;
         };
-        let reader = BufReader::with_capacity(1 << 16, decompress_bounded(rest, compression, MAX_INITRD)?);
-        let mut cpio = Cpio { reader, at: 0 };
-        while cpio.skip_zeros()? {
-            cpio.walk(&mut found)?;
+        let compressed = Cursor::new(magic).chain(segments.reader);
+        let reader = BufReader::with_capacity(1 << 16, decompress_bounded(compressed, compression, MAX_INITRD)?);
+        let mut archives = Cpio { reader, at: 0 };
+        while archives.skip_zeros()? {
+            archives.walk(Vec::new(), &mut found)?;
         }
         break;
     }
@@ -104,12 +107,13 @@ struct Cpio<R> {
 }
 
 impl<R: BufRead> Cpio<R> {
-    /// Reads one archive up to its `TRAILER!!!`.
-    fn walk(&mut self, found: &mut Found) -> Result<(), InitrdError> {
+    /// Reads one archive up to its `TRAILER!!!`. `first`: bytes of its first header that were read already.
+    fn walk(&mut self, mut first: Vec<u8>, found: &mut Found) -> Result<(), InitrdError> {
         loop {
-            let start = self.at;
+            let start = self.at - first.len() as u64;
             let bad = |problem| InitrdError::NotCpio { at: start, problem };
-            let header = self.take(110)?;
+            let mut header = std::mem::take(&mut first);
+            header.extend(self.take(110 - header.len() as u64)?);
             if !header.starts_with(b"070701") && !header.starts_with(b"070702") {
                 return Err(bad("no `070701` where a file should start"));
             }

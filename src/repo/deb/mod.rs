@@ -15,5 +15,7 @@ pub mod path;
 pub mod relation;
 pub mod release;
 mod resolve;
+#[cfg(test)]
+mod tests;
 pub mod universe;
 pub mod version;

@@ -228,6 +228,17 @@ mod tests {
         assert!(of("a [linux-any]").applies_to("amd64") && of("a [any-arm64]").applies_to("arm64"));
     }
 
+    #[test]
+    fn debian_packaging_reads_the_same() {
+        let field = "libc6 (>= 2.38), default-mta | mail-transport-agent, libx:any (<< 1:2-3~rc1), foo (= 1) [amd64], perl:native";
+        let theirs = debian_packaging::dependency::DependencyList::parse(field).unwrap();
+        let ours = parse(field).unwrap();
+        let names = |text: &str| text.split([' ', ':']).next().unwrap().to_owned();
+        let theirs: Vec<Vec<String>> = theirs.requirements().map(|all| all.to_string().split(" | ").map(names).collect()).collect();
+        let ours: Vec<Vec<String>> = ours.iter().map(|all| all.alternatives.iter().map(|one| one.name.to_owned()).collect()).collect();
+        assert_eq!(ours, theirs);
+    }
+
     proptest! {
         #[test]
         fn noise_never_panics(noise in "[a-z(\\[<>=|,: )\\]!é]{0,40}") {

@@ -3,7 +3,7 @@
 //! A whole Debian main has 64,000 stanzas in 53 MB. What a closure looks at for every package (name, version, flags, provides) is
 //! held unpacked; the stanzas themselves in blocks of zstd, read back when a package is selected.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::BufRead;
 use std::sync::OnceLock;
 
@@ -49,6 +49,7 @@ pub struct Universe {
     blocks: Vec<Block>,
     /// The stanzas of the block that is not full yet.
     open: String,
+    left_out: HashSet<PackageId>,
     by_name: OnceLock<Vec<PackageId>>,
 }
 
@@ -175,6 +176,13 @@ impl Universe {
         self.blocks.push(Block { bytes: bytes.into_boxed_slice(), unpacked });
     }
 
+    /// Offers this package no longer: upstream names it but does not have its file. Select again to see what takes its place
+    /// (an older version, a local file) or what is missing then.
+    pub fn leave_out(&mut self, id: PackageId) {
+        self.left_out.insert(id);
+        self.by_name = OnceLock::new();
+    }
+
     /// How many packages it holds.
     pub fn len(&self) -> usize {
         self.records.len()
@@ -185,7 +193,7 @@ impl Universe {
         self.len() == 0
     }
 
-    /// All packages, in the order they came in.
+    /// All packages, in the order they came in, those left out too.
     pub fn ids(&self) -> impl Iterator<Item = PackageId> + '_ {
         (0..count(self.records.len())).map(PackageId)
     }
@@ -221,7 +229,7 @@ impl Universe {
         Stanzas { universe: self, unpacked: None }
     }
 
-    /// The packages of that name, any version and architecture, newest version first; equal versions by origin.
+    /// The packages on offer of that name, any version and architecture, newest version first; equal versions by origin.
     pub fn named(&self, name: &str) -> &[PackageId] {
         let sorted = self.sorted();
         let start = sorted.partition_point(|id| self.summary(*id).name < name);
@@ -229,10 +237,10 @@ impl Universe {
         &rest[..rest.partition_point(|id| self.summary(*id).name == name)]
     }
 
-    /// All packages, by name, then as [`Universe::named`].
+    /// All packages on offer, by name, then as [`Universe::named`].
     pub fn sorted(&self) -> &[PackageId] {
         self.by_name.get_or_init(|| {
-            let mut ids: Vec<PackageId> = self.ids().collect();
+            let mut ids: Vec<PackageId> = self.ids().filter(|id| !self.left_out.contains(id)).collect();
             ids.sort_by(|a, b| {
                 let (left, right) = (self.summary(*a), self.summary(*b));
                 left.name
