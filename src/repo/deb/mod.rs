@@ -5,6 +5,7 @@
 
 pub mod closure;
 pub mod control;
+mod glob;
 pub mod index;
 pub mod initrd;
 pub mod installer;
@@ -13,5 +14,6 @@ pub mod paragraph;
 pub mod path;
 pub mod relation;
 pub mod release;
+mod resolve;
 pub mod universe;
 pub mod version;
