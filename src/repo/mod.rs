@@ -1,1 +1,5 @@
-//! Repository formats, pure.
+//! Repository formats, pure: bytes in, values out. No files, no network, no clock.
+
+pub mod compress;
+pub mod deb;
+pub mod openpgp;

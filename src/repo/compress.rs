@@ -1,0 +1,272 @@
+//! Compressed files of an archive, read within bounds and written fast.
+
+use std::io::{self, BufReader, Cursor, Read, Write};
+
+/// The largest dictionary (window) a decoder may ask for, bytes: what `xz -9` and `zstd --long=26` need.
+const MAX_DICTIONARY: u64 = 64 << 20;
+
+/// How a file is compressed, told by its name's suffix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// gzip, `.gz`.
+    Gz,
+    /// xz, `.xz`.
+    Xz,
+    /// Zstandard, `.zst`.
+    Zst,
+    /// bzip2, `.bz2`.
+    Bz2,
+}
+
+impl Compression {
+    /// By the suffix of a file name; [`Compression::None`] when it has none of ours.
+    pub fn of_name(name: &str) -> Self {
+        [Self::Gz, Self::Xz, Self::Zst, Self::Bz2].into_iter().find(|format| name.ends_with(format.suffix())).unwrap_or(Self::None)
+    }
+
+    /// The suffix with its dot, empty for [`Compression::None`].
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Gz => ".gz",
+            Self::Xz => ".xz",
+            Self::Zst => ".zst",
+            Self::Bz2 => ".bz2",
+        }
+    }
+}
+
+/// Why bytes could not be decompressed.
+#[derive(Debug, thiserror::Error)]
+pub enum CompressError {
+    /// More came out than the caller allows.
+    #[error("decompresses to more than the limit of {limit} bytes: refused as a decompression bomb")]
+    TooLarge {
+        /// The limit, bytes.
+        limit: u64,
+    },
+    /// Not the format that the name promises, cut short, or in need of more memory than allowed.
+    #[error("damaged {format:?} data")]
+    Damaged {
+        /// The format.
+        format: Compression,
+        /// What the decoder said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A reader that decompresses `reader` and fails after `max_bytes` bytes of output with an [`io::Error`] whose text names the limit
+/// (its inner error is [`CompressError::TooLarge`]). The decoders' memory is bounded too: 64 MiB of dictionary.
+///
+/// Errors: only where a decoder cannot be set up.
+pub fn decompress_bounded<'a, R: Read + 'a>(reader: R, compression: Compression, max_bytes: u64) -> io::Result<Box<dyn Read + 'a>> {
+    let decoder: Box<dyn Read + 'a> = match compression {
+        Compression::None => Box::new(reader),
+        Compression::Gz => Box::new(flate2::read::MultiGzDecoder::new(reader)),
+        Compression::Xz => Box::new(lzma_rust2::XzReader::new(BufReader::with_capacity(1 << 16, modest_xz(reader)?), true)),
+        Compression::Zst => {
+            let mut decoder = zstd::stream::read::Decoder::new(reader)?;
+            decoder.window_log_max(MAX_DICTIONARY.ilog2())?;
+            Box::new(decoder)
+        }
+        Compression::Bz2 => Box::new(bzip2::read::MultiBzDecoder::new(reader)),
+    };
+    Ok(Box::new(Bounded { decoder, limit: max_bytes, left: max_bytes }))
+}
+
+/// Decompresses bytes to at most `limit` bytes.
+pub fn decompress(bytes: &[u8], compression: Compression, limit: u64) -> Result<Vec<u8>, CompressError> {
+    let mut out = Vec::new();
+    decompress_bounded(bytes, compression, limit).and_then(|mut reader| reader.read_to_end(&mut out)).map_err(|source| {
+        if is_bomb(&source) { CompressError::TooLarge { limit } } else { CompressError::Damaged { format: compression, source } }
+    })?;
+    Ok(out)
+}
+
+/// True if a read through [`decompress_bounded`] failed because it ran into its limit.
+pub fn is_bomb(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| matches!(inner.downcast_ref(), Some(CompressError::TooLarge { .. })))
+}
+
+/// gzip without name or time, so that equal input gives equal output.
+pub fn compress_gz(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
+    writer.write_all(bytes)?;
+    writer.finish()
+}
+
+/// xz as apt, debootstrap and the installer's `xzcat` read it. Equal input gives equal output.
+pub fn compress_xz(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    // Preset 2: indices are read far more often than written, but a sync waits for this. CRC32: all that the installer's busybox checks.
+    let mut options = lzma_rust2::XzOptions::with_preset(2);
+    options.set_check_sum_type(lzma_rust2::CheckType::Crc32);
+    let mut writer = lzma_rust2::XzWriter::new(Vec::new(), options)?;
+    writer.write_all(bytes)?;
+    writer.finish()
+}
+
+/// Hands out at most `limit` bytes; one more is an error, not an end.
+struct Bounded<'a> {
+    decoder: Box<dyn Read + 'a>,
+    limit: u64,
+    left: u64,
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.decoder.read(buffer)?;
+        match self.left.checked_sub(got as u64) {
+            Some(left) => self.left = left,
+            None => return Err(io::Error::other(CompressError::TooLarge { limit: self.limit })),
+        }
+        Ok(got)
+    }
+}
+
+/// Looks at the dictionary size that the first block of an xz stream asks for, since the decoder allocates it unasked (up to 4 GiB).
+/// A header that makes no sense is left to the decoder to refuse.
+fn modest_xz<R: Read>(mut reader: R) -> io::Result<io::Chain<Cursor<Vec<u8>>, R>> {
+    // The xz file format, section 2.1.1 (stream header, 12 bytes) and 3.1 (block header, at most 1024 bytes).
+    let mut head = Vec::new();
+    reader.by_ref().take(12 + 1024).read_to_end(&mut head)?;
+    match xz_dictionary(&head) {
+        Some(size) if size > MAX_DICTIONARY => {
+            Err(io::Error::other(format!("xz asks for a dictionary of {size} bytes, more than the {MAX_DICTIONARY} allowed")))
+        }
+        _ => Ok(Cursor::new(head).chain(reader)),
+    }
+}
+
+fn xz_dictionary(head: &[u8]) -> Option<u64> {
+    let block = head.get(12..)?;
+    let header = block.get(1..(usize::from(*block.first()?) + 1) * 4)?;
+    let flags = *header.first()?;
+    let mut at = header.get(1..)?;
+    // Optional compressed and uncompressed sizes, then per filter: id, size of properties, properties.
+    for bit in [0x40, 0x80] {
+        if flags & bit != 0 {
+            varint(&mut at)?;
+        }
+    }
+    for _ in 0..=(flags & 3) {
+        let id = varint(&mut at)?;
+        let length = usize::try_from(varint(&mut at)?).ok()?;
+        let properties = at.split_at_checked(length)?;
+        at = properties.1;
+        if id == 0x21 {
+            let bits = u32::from(*properties.0.first()?);
+            return Some(if bits >= 40 { u64::from(u32::MAX) } else { u64::from(2 | bits & 1) << (bits / 2 + 11) });
+        }
+    }
+    None
+}
+
+fn varint(at: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in 0..9 {
+        let (byte, rest) = at.split_first()?;
+        *at = rest;
+        value |= u64::from(byte & 0x7f) << (shift * 7);
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Pipes bytes through a program.
+    fn pipe(program: &str, args: &[&str], input: &[u8]) -> Vec<u8> {
+        let mut child = Command::new(program).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let input = input.to_vec();
+        let writer = std::thread::spawn(move || stdin.write_all(&input).unwrap());
+        let output = child.wait_with_output().unwrap();
+        writer.join().unwrap();
+        assert!(output.status.success(), "{program} {args:?}");
+        output.stdout
+    }
+
+    fn sample() -> Vec<u8> {
+        (0..20_000).flat_map(|n| format!("Package: p{n}\nVersion: {}\n\n", n % 7).into_bytes()).collect()
+    }
+
+    #[test]
+    fn what_the_real_tools_compress_is_read() {
+        for (format, program) in
+            [(Compression::Gz, "gzip"), (Compression::Xz, "xz"), (Compression::Zst, "zstd"), (Compression::Bz2, "bzip2")]
+        {
+            if Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
+                eprintln!("skipped: {program} is not installed");
+                continue;
+            }
+            let packed = pipe(program, &["-c"], &sample());
+            assert_eq!(decompress(&packed, format, 10 << 20).unwrap(), sample(), "{program}");
+            // Concatenated streams are one file.
+            let twice = [packed.as_slice(), &packed].concat();
+            assert_eq!(decompress(&twice, format, 10 << 20).unwrap().len(), 2 * sample().len(), "{program}");
+            let cut = &packed[..packed.len() / 2];
+            assert!(matches!(decompress(cut, format, 10 << 20), Err(CompressError::Damaged { .. })), "{program}");
+        }
+    }
+
+    #[test]
+    fn the_real_tools_read_what_we_compress() {
+        assert_eq!(pipe("xz", &["-dc"], &compress_xz(&sample()).unwrap()), sample());
+        assert_eq!(pipe("gzip", &["-dc"], &compress_gz(&sample()).unwrap()), sample());
+        assert_eq!(compress_xz(&sample()).unwrap(), compress_xz(&sample()).unwrap());
+        assert_eq!(pipe("xz", &["-dc"], &compress_xz(b"").unwrap()), b"");
+    }
+
+    #[test]
+    fn a_bomb_is_refused_at_the_limit() {
+        let bomb = compress_xz(&vec![0; 30 << 20]).unwrap();
+        assert!(bomb.len() < 100_000);
+        let error = decompress(&bomb, Compression::Xz, 1 << 20).unwrap_err();
+        assert!(matches!(error, CompressError::TooLarge { limit: 1_048_576 }), "{error:?}");
+        assert!(error.to_string().contains("1048576"));
+        assert_eq!(decompress(b"1234", Compression::None, 4).unwrap(), b"1234");
+        assert!(decompress(b"12345", Compression::None, 4).is_err());
+    }
+
+    #[test]
+    fn a_dictionary_of_gigabytes_is_refused_before_it_is_allocated() {
+        let greedy = pipe("xz", &["-c", "--lzma2=preset=0,dict=128MiB"], b"hello");
+        let error = decompress(&greedy, Compression::Xz, 100).unwrap_err();
+        let CompressError::Damaged { source, .. } = error else { panic!("{error}") };
+        assert!(source.to_string().contains("dictionary of 134217728 bytes"), "{source}");
+    }
+
+    #[test]
+    fn the_suffix_tells() {
+        assert_eq!(Compression::of_name("main/binary-amd64/Packages.xz"), Compression::Xz);
+        assert_eq!(Compression::of_name("Packages"), Compression::None);
+    }
+
+    proptest! {
+        #[test]
+        fn noise_never_panics(noise in proptest::collection::vec(any::<u8>(), 0..200)) {
+            for format in [Compression::Gz, Compression::Xz, Compression::Zst, Compression::Bz2] {
+                let _ = decompress(&noise, format, 1 << 16);
+            }
+        }
+
+        #[test]
+        fn damaged_xz_never_panics(at in 0usize..80, value: u8) {
+            let mut packed = compress_xz(b"Package: bash\nPackage: bash\nPackage: bash\n").unwrap();
+            let at = at % packed.len();
+            packed[at] = value;
+            let _ = decompress(&packed, Compression::Xz, 1 << 16);
+        }
+    }
+}

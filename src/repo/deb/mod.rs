@@ -1,0 +1,19 @@
+//! Debian archives: Release files, package indices, versions, dependencies, `.deb` files and the installer's initrd.
+//!
+//! The flow of a sync: [`release`] names the indices, [`closure::Universe`] takes their stanzas in, [`closure::select`] and
+//! [`installer::installer_closure`] choose, [`index`] writes the index of what was chosen.
+
+pub mod closure;
+pub mod control;
+mod glob;
+pub mod index;
+pub mod initrd;
+pub mod installer;
+pub mod packages;
+pub mod paragraph;
+pub mod path;
+pub mod relation;
+pub mod release;
+mod resolve;
+pub mod universe;
+pub mod version;
