@@ -7,6 +7,9 @@ pub mod export_dhcp;
 pub mod find_loader;
 #[cfg(test)]
 mod fixture;
+pub mod head_keys;
+pub mod init_head;
+pub mod place;
 
 pub use change_attempt::{change_attempt, update_attempt};
 pub use error::{Error, Result};

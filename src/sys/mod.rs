@@ -4,3 +4,4 @@ pub mod condition;
 pub mod data_dir;
 pub mod interface;
 pub mod port;
+pub mod private_file;
