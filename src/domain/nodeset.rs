@@ -77,8 +77,12 @@ impl NodeSet {
                 Term::Names(names) => names.clone(),
             };
             match &item.term {
-                Term::Group(group) if names.is_empty() && !item.takes_away => return Err(EmptyGroup(group.clone())),
-                _ if item.takes_away => names.iter().for_each(|name| drop(chosen.remove(name))),
+                _ if item.takes_away => {
+                    for name in &names {
+                        chosen.remove(name);
+                    }
+                }
+                Term::Group(group) if names.is_empty() => return Err(EmptyGroup(group.clone())),
                 _ => chosen.extend(names),
             }
         }
