@@ -1,12 +1,20 @@
 //! The command line: parses, calls one use case, prints. One file a noun.
 
+pub mod attempt;
+pub mod confirm;
+pub mod context;
 mod exit;
+pub mod logs;
+pub mod node;
 pub mod output;
+pub mod status;
+pub mod text;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use context::Context;
 pub use exit::Exit;
 use output::Format;
 
@@ -46,12 +54,29 @@ pub struct Globals {
 
 /// The commands; each noun's are in a file of its own.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// Add, list, show, change, remove, import, export and approve nodes
+    Node(node::Args),
+    /// List, show and end attempts to provision a node
+    Attempt(attempt::Args),
+    /// Where the whole cluster stands
+    Status(status::Args),
+    /// What was logged during an attempt: by the head, and by the installer over syslog
+    Logs(logs::Args),
+}
 
 /// Runs one command.
 ///
 /// # Errors
 /// Whatever the use case failed with.
 pub async fn run(cli: Cli) -> app::Result<Exit> {
-    match cli.command {}
+    let context = Context::new(&cli.globals);
+    let done = match cli.command {
+        Command::Node(args) => node::run(&context, args).await,
+        Command::Attempt(args) => attempt::run(&context, args).await,
+        Command::Status(args) => status::run(&context, &args).await,
+        Command::Logs(args) => logs::run(&context, &args).await,
+    };
+    context.close().await;
+    done
 }
