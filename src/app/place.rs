@@ -34,6 +34,21 @@ impl Place {
         Ok(Self { config, data })
     }
 
+    /// The data folder alone, for what needs no configuration: `--data`, else what a configuration that exists says, else the
+    /// system's.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if there is a configuration and it is wrong.
+    pub fn data(config_option: Option<&Path>, data_option: Option<&Path>) -> Result<DataDir> {
+        if data_option.is_none() {
+            let file = config::file(config_option, None);
+            if config_option.is_some() || file.exists() {
+                return Ok(DataDir::new(config::data(None, Some(&Config::load(&file)?))));
+            }
+        }
+        Ok(DataDir::new(config::data(data_option, None)))
+    }
+
     /// Opens the state, making it if needed.
     ///
     /// # Errors

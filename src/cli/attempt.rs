@@ -70,9 +70,9 @@ pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
         Verb::Abort { nodes, dry_run } => {
             let nodes = app::select_nodes(store, &nodes).await?;
             let ended = app::abort_attempts(store, &nodes, dry_run, OffsetDateTime::now_utc()).await?;
-            if context.format != Format::Table {
+            if context.globals.output != Format::Table {
                 context.list(&ended.iter().map(AttemptSummary::of).collect::<Vec<_>>())?;
-            } else if dry_run || !context.quiet {
+            } else if dry_run || !context.globals.quiet {
                 let word = if dry_run { "would end the attempts of" } else { "ended the attempts of" };
                 context.print(&format!("{word} {}\n", fold(ended.iter().map(|attempt| &attempt.node))))?;
             }

@@ -1,34 +1,45 @@
 //! What every command needs: where the data is, the open state, how to print.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
 use super::Globals;
-use super::output::{self, Format, Record};
-use crate::app;
+use super::output::{self, Record};
+use crate::app::head_keys::token_secret;
+use crate::app::place::Place;
+use crate::app::{self, Head};
 use crate::store::SqliteStore;
 use crate::sys::data_dir::DataDir;
-
-/// Where the data is if nothing says otherwise.
-const DEFAULT_DATA: &str = "/var/lib/kickctl";
 
 /// What every command needs.
 #[derive(Debug)]
 pub struct Context {
     /// The data folder.
     pub data: DataDir,
-    /// How to print.
-    pub format: Format,
-    /// Say nothing but errors.
-    pub quiet: bool,
+    /// What the command line said.
+    pub globals: Globals,
     store: OnceCell<SqliteStore>,
 }
 
 impl Context {
     /// Resolves the global options. Nothing is opened or made yet.
-    pub fn new(globals: &Globals) -> Self {
-        Self { data: DataDir::new(data_folder(globals)), format: globals.output, quiet: globals.quiet, store: OnceCell::new() }
+    ///
+    /// # Errors
+    /// If there is a configuration and it is wrong.
+    pub fn new(globals: &Globals) -> app::Result<Self> {
+        let data = Place::data(globals.config.as_deref(), globals.data.as_deref())?;
+        Ok(Self { globals: globals.clone(), data, store: OnceCell::new() })
+    }
+
+    /// The configured head.
+    ///
+    /// # Errors
+    /// If there is no configuration or it is wrong, or the state or the keys cannot be opened.
+    pub async fn head(&self) -> app::Result<Head> {
+        let place = Place::find(self.globals.config.as_deref(), self.globals.data.as_deref())?;
+        let store = Arc::new(self.store().await?.clone());
+        Ok(Head { config: Arc::new(place.config), token_secret: token_secret(&place.data)?, data: place.data, store })
     }
 
     /// The state, opened when first asked for; data folder and state are made if they are not there.
@@ -59,7 +70,7 @@ impl Context {
     /// # Errors
     /// If standard output cannot be written to.
     pub fn list<R: Record>(&self, records: &[R]) -> app::Result<()> {
-        output::list(self.format, records).map_err(unwritable)
+        output::list(self.globals.output, records).map_err(unwritable)
     }
 
     /// Prints one record in the format asked for.
@@ -67,7 +78,7 @@ impl Context {
     /// # Errors
     /// As [`Context::list`].
     pub fn one<R: Record>(&self, record: &R) -> app::Result<()> {
-        output::one(self.format, record).map_err(unwritable)
+        output::one(self.globals.output, record).map_err(unwritable)
     }
 
     /// Prints text to standard output as it is.
@@ -80,16 +91,10 @@ impl Context {
 
     /// Says on standard error what is good to know, unless asked to be quiet.
     pub fn note(&self, text: &str) {
-        if !self.quiet {
+        if !self.globals.quiet {
             anstream::eprintln!("{text}");
         }
     }
-}
-
-/// The one place that decides where the data is: `--data` or `KICKCTL_DATA` (clap reads both), else the default.
-/// What kickctl.toml says comes in between.
-fn data_folder(globals: &Globals) -> PathBuf {
-    globals.data.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_DATA))
 }
 
 fn unwritable(source: std::io::Error) -> app::Error {

@@ -46,7 +46,7 @@ pub async fn run(context: &Context, args: &Args) -> app::Result<Exit> {
         let lines = store.log(attempt.id, after, BATCH).await?;
         let full = lines.len() as u32 == BATCH;
         after = lines.last().map_or(after, |line| line.seq);
-        match (context.format, args.follow) {
+        match (context.globals.output, args.follow) {
             (Format::Json | Format::Yaml, false) => all.extend(lines.into_iter().map(Line)),
             (Format::Json | Format::Yaml, true) => context.print(&lines.iter().filter_map(json_line).collect::<String>())?,
             (Format::Table, _) => context.print(&lines.iter().map(|line| show(line) + "\n").collect::<String>())?,
@@ -58,7 +58,7 @@ pub async fn run(context: &Context, args: &Args) -> app::Result<Exit> {
             (false, false) => break,
         }
     }
-    if !args.follow && matches!(context.format, Format::Json | Format::Yaml) {
+    if !args.follow && matches!(context.globals.output, Format::Json | Format::Yaml) {
         context.list(&all)?;
     }
     Ok(Exit::Done)

@@ -34,7 +34,7 @@ pub struct Args {
 pub async fn run(context: &Context, args: &Args) -> app::Result<Exit> {
     let store = context.store().await?;
     let mut told = app::show_status(store).await?;
-    let redraw = std::io::stdout().is_terminal() && context.format == Format::Table;
+    let redraw = std::io::stdout().is_terminal() && context.globals.output == Format::Table;
     if !args.watch || !redraw {
         print(context, &told)?;
     }
@@ -46,7 +46,7 @@ pub async fn run(context: &Context, args: &Args) -> app::Result<Exit> {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let now = app::show_status(store).await?;
         if !redraw && now != told {
-            match context.format {
+            match context.globals.output {
                 Format::Table => context.print(&changes(&told, &now))?,
                 _ => print(context, &now)?,
             }
@@ -69,7 +69,7 @@ impl Record for Status {
 }
 
 fn print(context: &Context, status: &Status) -> app::Result<()> {
-    match context.format {
+    match context.globals.output {
         Format::Table => context.print(&picture(status)),
         Format::Name if status.attempts.is_empty() => Ok(()),
         _ => context.one(status),

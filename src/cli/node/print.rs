@@ -160,7 +160,7 @@ pub fn removals(context: &Context, nodes: &[Node], dry_run: bool) -> app::Result
 }
 
 fn print(context: &Context, records: &[ChangeRecord], dry_run: bool) -> app::Result<()> {
-    if context.format != Format::Table {
+    if context.globals.output != Format::Table {
         return context.list(records);
     }
     if dry_run {
@@ -170,7 +170,7 @@ fn print(context: &Context, records: &[ChangeRecord], dry_run: bool) -> app::Res
     }
     for kind in [ADDED, CHANGED, REMOVED, UNCHANGED] {
         let nodes = fold(records.iter().filter(|record| record.change == kind).map(|record| &record.node));
-        if !nodes.is_empty() && !context.quiet {
+        if !nodes.is_empty() && !context.globals.quiet {
             context.print(&format!("{kind} {nodes}\n"))?;
         }
     }
