@@ -13,16 +13,15 @@ firmware="${DEMO_FIRMWARE:-bios}"
 limit=$((${DEMO_MINUTES:-45} * 60))
 say() { printf '\n== %s\n' "$*"; }
 
-if [ -z "${DEMO_BUILT:-}" ]; then
+if [ -z "${DEMO_READY:-}" ]; then
     say "setting up this machine"
     "$here/setup.sh" demo
     say "building kickctl"
     kick_build
-    export DEMO_BUILT="$KICKCTL"
+    export KICKCTL DEMO_READY=1
     # Network namespaces need root; the build does not.
     [ "$EUID" -eq 0 ] || exec sudo -E "$0" "$@"
 fi
-KICKCTL="$DEMO_BUILT"
 work="$(repository_root)/target/demo"
 KICK_DATA="$work/data"
 
@@ -34,7 +33,7 @@ finish() {
     if [ "$status" -ne 0 ]; then
         say "FAILED; the ends of the server's log and of the node's screen (all of it in $work):"
         tail -n 25 "$work/kickctl.log" 2>/dev/null || true
-        tail -c 2500 "$work/serial.log" 2>/dev/null | tr '\r' '\n' | tail -n 15 || true
+        lab_screen "$work/serial.log" 15
     fi
     lab_down
     [ -z "${SUDO_UID:-}" ] || chown -R "$SUDO_UID:" "$work"

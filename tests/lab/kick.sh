@@ -10,9 +10,10 @@ repository_root() { git -C "$(dirname "${BASH_SOURCE[0]}")" rev-parse --show-top
 kick() { "$KICKCTL" --data "$KICK_DATA" "$@"; }
 kick_head() { lab_run "$KICKCTL" --data "$KICK_DATA" "$@"; }
 
-# kick_build: the release binary; prints nothing when it is fresh.
+# kick_build: the release binary, unless KICKCTL names one already.
 kick_build() {
-    (cd "$(repository_root)" && "$(kick_cargo)" build --release --locked --quiet)
+    [ -z "${KICKCTL:-}" ] || return 0
+    (cd "$(repository_root)" && "$(kick_cargo)" build --release --locked)
     KICKCTL="${CARGO_TARGET_DIR:-$(repository_root)/target}/release/kickctl"
 }
 kick_cargo() { command -v cargo || echo "$HOME/.cargo/bin/cargo"; }
