@@ -42,30 +42,26 @@ finish() {
 
 # follow NODE: print each stage as it passes; returns when the attempt is verified, fails when it cannot be any more.
 follow() {
-    local began=$SECONDS seen=0 state lines
+    local began=$SECONDS seen=0 stages state
     while true; do
-        mapfile -t lines < <(kick_stages "$1")
-        for ((; seen < ${#lines[@]}; seen++)); do printf '  %5d s  %s\n' $((SECONDS - began)) "${lines[seen]#* }"; done
-        state="$(kick_state "$1")"
+        mapfile -t stages < <(kick_stages "$1")
+        for ((; seen < ${#stages[@]}; seen++)); do printf '  %5d s  %s\n' "${stages[seen]%% *}" "${stages[seen]#* }"; done
+        state="$(kick_attempt "$1" '"\(.over) \(.state)"')"
         case "$state" in
-        verified) return 0 ;;
-        failed | held | fallback) echo "the attempt is $state" >&2 && kick_head explain "$1" >&2 && return 1 ;;
+        "true verified") return 0 ;;
+        true*) kick_attempt "$1" '"the attempt is \(.state): \(.why)"' >&2 && return 1 ;;
         esac
-        [ $((SECONDS - began)) -lt "$limit" ] || { echo "still \"$state\" after $((limit / 60)) minutes" >&2 && return 1; }
+        [ $((SECONDS - began)) -lt "$limit" ] || { echo "not verified after $((limit / 60)) minutes" >&2 && return 1; }
         lab_alive "$LAB_DIR/nodes/$1/pid" || { echo "the virtual machine of $1 is off" >&2 && return 1; }
         sleep 2
     done
 }
 
-# stage_table NODE: each stage with the seconds since the node was armed and since the stage before.
+# stage_table NODE: each stage of its last attempt, when it began since the node was armed, and how long it took.
 stage_table() {
-    local at stage first="" before
-    printf '  %-28s %10s %10s\n' stage "since armed" took
-    kick_stages "$1" | while read -r at stage; do
-        at="$(date -d "$at" +%s)"
-        printf '  %-28s %9d s %8d s\n' "$stage" $((at - ${first:=$at})) $((at - ${before:-$at}))
-        before="$at"
-    done
+    printf '  %-28s %10s %10s\n' stage began took
+    kick_stages "$1" | awk 'NR > 1 { line($1 - began) } { began = $1; stage = $2 } END { line("") }
+        function line(took) { printf "  %-28s %8d s %10s\n", stage, began, took == "" ? "" : took " s" }'
 }
 
 lab_use demo
@@ -93,4 +89,4 @@ if [ -n "${DEMO_AGAIN:-}" ]; then
 fi
 say "node07 is verified: installed over the network, booted from its own disk"
 stage_table node07
-echo "  it called home with: $(kick_home node07)"
+echo "  it called home with: $(kick_attempt node07 '.home | tojson')"

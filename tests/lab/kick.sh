@@ -50,7 +50,6 @@ kick_arm() {
     kick_head reinstall "$1" --yes=1
 }
 
-# kick_state NODE: the attempt's state, one word. kick_stages NODE: lines "TIME STAGE" (RFC 3339), oldest first. kick_home NODE: the call home.
-kick_state() { kick_head attempt show "$1" -o json | jq -r '.state | if type == "object" then .state else . end'; }
-kick_stages() { kick_head attempt show "$1" -o json | jq -r '(.armed_at + " armed"), ((.progress // .).passed[] | .at + " " + .stage)'; }
-kick_home() { kick_head attempt show "$1" -o json | jq -c '(.progress // .).home'; }
+# kick_attempt NODE FILTER: what jq makes of the node's last attempt. kick_stages NODE: lines "SECONDS STAGE", since it was armed.
+kick_attempt() { kick_head attempt show "$1" -o json | jq -r "$2"; }
+kick_stages() { kick_attempt "$1" '.stages[] | "\(.seconds | floor) \(.stage)"'; }
