@@ -136,6 +136,7 @@ node_start() {
     args+=(-display none -vga none -nodefaults -daemonize -pidfile "$dir/qemu.pid" -monitor "unix:$dir/monitor,server=on,wait=off")
     args+=(-chardev "file,id=serial,path=$serial,append=on" -serial chardev:serial)
     args+=(-object "rng-random,id=rng,filename=/dev/urandom" -device "virtio-rng-pci,rng=rng")
+    args+=(-uuid "00000000-0000-4000-8000-${mac//:/}" -smbios "type=1,serial=$name")
     local rom="romfile=" boot=""
     case "$firmware" in
     bios)
