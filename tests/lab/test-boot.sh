@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The PXE path in QEMU, up to the installer fetching its preseed and first udebs: a BIOS machine that is a plain PXE client (so the
 # loader must come from kickctl's TFTP server) and a UEFI machine with its firmware's own PXE stack. The evidence is what the nodes
-# asked for on the wire (and for boot files what the server sent back), not the log of kickctl.
+# asked for on the wire, one step after the other, not the log of kickctl.
 #
 # BOOT_ONLY=bios|uefi runs one; BOOT_SECONDS=300 is the limit of each.
 set -euo pipefail
