@@ -555,6 +555,19 @@ async fn attempts_are_listed_shown_and_logged() {
 }
 
 #[tokio::test]
+async fn every_field_that_is_printed_is_documented() {
+    let head = Head::new();
+    two_attempts(&head).await;
+    let contract = include_str!("../docs/json.md");
+    for line in ["node show node01", "attempt show node01", "status"] {
+        let printed = head.json(&line.split(' ').collect::<Vec<_>>());
+        for field in printed.as_object().unwrap().keys() {
+            assert!(contract.contains(&format!("`{field}`")), "docs/json.md does not tell what `{field}` of `kickctl {line}` is");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_attempt_under_way_guards_its_node_until_it_is_aborted() {
     let head = Head::new();
     two_attempts(&head).await;
