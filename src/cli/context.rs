@@ -9,9 +9,7 @@ use super::Globals;
 use super::output::{self, Record};
 use crate::app::head_keys::token_secret;
 use crate::app::place::Place;
-use crate::app::{self, Head};
-use crate::store::SqliteStore;
-use crate::sys::data_dir::DataDir;
+use crate::app::{self, DataDir, Head, SqliteStore};
 
 /// What every command needs.
 #[derive(Debug)]

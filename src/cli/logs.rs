@@ -6,9 +6,8 @@ use super::context::Context;
 use super::exit::Exit;
 use super::output::{Format, Record};
 use super::text::{harmless, moment};
-use crate::app;
+use crate::app::{self, LogLine, Store};
 use crate::domain::name::NodeName;
-use crate::store::{LogLine, Store};
 
 /// Options of `kickctl logs`.
 #[derive(Debug, clap::Args)]

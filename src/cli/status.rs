@@ -10,9 +10,8 @@ use super::context::Context;
 use super::exit::Exit;
 use super::output::{Format, Record, table};
 use super::text::{harmless, moment, span};
-use crate::app::{self, AttemptSummary, Status};
+use crate::app::{self, AttemptSummary, Status, Store};
 use crate::domain::name::NodeName;
-use crate::store::Store;
 
 /// Options of `kickctl status`.
 #[derive(Debug, clap::Args)]
