@@ -50,7 +50,8 @@ pub enum Error {
 impl Error {
     /// True if a guard refused and nothing was changed: what is asked for can be right at another time.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Rejected(_) | Self::Store(store::Error::Busy { .. } | store::Error::Taken { .. }))
+        let held = matches!(self, Self::Store(store::Error::Busy { .. } | store::Error::Taken { .. } | store::Error::Exists(_)));
+        held || matches!(self, Self::Refused(_) | Self::Rejected(_))
     }
 }
 

@@ -38,3 +38,7 @@ pub use remove_nodes::remove_nodes;
 pub use select_nodes::select_nodes;
 pub use set_nodes::{Settings, VariablePath, add_node, set_nodes};
 pub use show_status::{StateLine, Status, show_status};
+
+/// What the use cases take and return, for those who may call them but not know the rooms below.
+pub use crate::store::{LogLine, SqliteStore, Store};
+pub use crate::sys::data_dir::DataDir;
