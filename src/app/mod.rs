@@ -17,6 +17,7 @@ mod import_nodes;
 pub mod init_head;
 mod list_attempts;
 mod list_nodes;
+pub mod list_profiles;
 pub mod place;
 mod plan_nodes;
 mod remove_nodes;
