@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::domain::mirror::{Mirror, Snapshot};
+use crate::domain::mirror::Snapshot;
 use crate::domain::name::{MirrorName, SnapshotId};
 use crate::sys::atomic;
 use crate::sys::data_dir::DataDir;
@@ -12,8 +12,7 @@ use crate::sys::data_dir::DataDir;
 /// The folder of one mirror.
 ///
 /// ```text
-/// definition.toml            what it copies, as it was added
-/// resolved.json              the same with addresses and keyrings filled in
+/// definition.toml            what it copies; read anew by every command, so it can be edited
 /// lock                       held by whoever syncs, publishes or prunes it
 /// snapshots/ID/tree/         an archive root: dists/, pool/
 /// snapshots/ID/upstream/     upstream's own Release files and indices that it was made from (hard links)
@@ -43,14 +42,9 @@ impl MirrorDir {
         &self.root
     }
 
-    /// What it copies, as it was added.
+    /// What it copies.
     pub fn definition(&self) -> PathBuf {
         self.root.join("definition.toml")
-    }
-
-    /// The validated definition.
-    pub fn resolved(&self) -> PathBuf {
-        self.root.join("resolved.json")
     }
 
     /// The lock of whoever changes it.
@@ -95,14 +89,6 @@ impl MirrorDir {
         self.tree(&id).is_dir().then_some(id)
     }
 
-    /// The definition, `None` when there is no such mirror.
-    ///
-    /// # Errors
-    /// If the file is there and does not read.
-    pub fn read_definition(&self) -> io::Result<Option<Mirror>> {
-        read_json(&self.resolved())
-    }
-
     /// All snapshots, the oldest first. What a killed sync left half-made has other names and is not among them.
     ///
     /// # Errors
@@ -145,15 +131,15 @@ pub fn mirrors(data: &DataDir) -> io::Result<Vec<MirrorDir>> {
         names.extend(entry?.file_name().to_str().and_then(|name| name.parse::<MirrorName>().ok()));
     }
     names.sort();
-    Ok(names.iter().map(|name| MirrorDir::new(data, name)).filter(|mirror| mirror.resolved().is_file()).collect())
+    Ok(names.iter().map(|name| MirrorDir::new(data, name)).filter(|mirror| mirror.definition().is_file()).collect())
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(atomic::named(error, "read", path)),
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}; was it written by a newer kickctl?", path.display()))),
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}; was it written by a newer kickctl?", path.display()))
+        }),
     }
 }

@@ -27,9 +27,9 @@ pub mod prune;
 pub mod publish;
 pub mod root;
 pub mod shipped;
-pub mod snapshot;
 pub mod sync;
 pub mod verify;
+pub mod whole;
 
 pub use error::{Error, Result};
 pub use progress::{Event, Progress, Silent};

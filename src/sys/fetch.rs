@@ -96,7 +96,10 @@ pub struct Fetcher {
 #[derive(Debug)]
 enum Trouble {
     Missing,
-    Wrong { expected: String, got: String },
+    Wrong {
+        expected: String,
+        got: String,
+    },
     /// Worth another attempt.
     Transient(String),
     /// Not worth one.
@@ -160,6 +163,29 @@ impl Fetcher {
             }
         }
         if bytes.len() as u64 > limit { Err(Trouble::TooLarge) } else { Ok(bytes) }
+    }
+
+    /// The size that the server tells of a file, bytes.
+    ///
+    /// # Errors
+    /// [`GetError`], naming the address.
+    pub async fn length(&self, url: &str) -> Result<u64, GetError> {
+        let failed = |problem: String| GetError::Failed { url: url.to_owned(), problem };
+        if let Some(path) = url.strip_prefix("file://") {
+            return match std::fs::metadata(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Err(GetError::Missing(url.to_owned())),
+                other => other.map(|metadata| metadata.len()).map_err(|error| failed(error.to_string())),
+            };
+        }
+        let response = self.client.head(url).send().await.map_err(|error| failed(format!("{:?}", trouble(&error))))?;
+        match accept(response.status()) {
+            Err(Trouble::Missing) => return Err(GetError::Missing(url.to_owned())),
+            Err(_) => return Err(failed(format!("the server answers {}", response.status()))),
+            Ok(()) => {}
+        }
+        // `content_length` tells the body's, which a HEAD has none of.
+        let length = response.headers().get(reqwest::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        length.ok_or_else(|| failed("the server does not tell its size".to_owned()))
     }
 
     /// Fetches all jobs into the store, several at a time; one that fails stops no other. Outcomes are in the order of the jobs.
