@@ -8,14 +8,7 @@ use kickctl::cli::{self, Cli, Exit};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            anstream::eprintln!("kickctl: cannot start threads: {error}");
-            return Exit::Failed.into();
-        }
-    };
-    match runtime.block_on(cli::run(cli)) {
+    match cli::run(cli) {
         Ok(exit) => exit.into(),
         Err(error) => {
             report(&error);

@@ -1,6 +1,7 @@
 //! What a use case can fail with, sorted by what the caller should do about it.
 
 use crate::domain::attempt::Rejected;
+use crate::domain::nodeset::EmptyGroup;
 use crate::{config, store};
 
 /// A use case's failure. The command line turns the variant into its exit code.
@@ -15,7 +16,16 @@ pub enum Error {
     /// An attempt's state does not take the event; nothing was changed.
     #[error(transparent)]
     Rejected(#[from] Rejected),
-    /// Something that was asked for does not exist or makes no sense.
+    /// Several nodes that were named do not exist; their names are folded.
+    #[error("there are no nodes {0}: `kickctl node list` shows those there are")]
+    NoNodes(String),
+    /// A group that was named has no members.
+    #[error(transparent)]
+    EmptyGroup(#[from] EmptyGroup),
+    /// Something else that was named does not exist.
+    #[error("{0}")]
+    Missing(String),
+    /// Something that was asked for makes no sense.
     #[error("{0}")]
     Usage(String),
     /// A guard refused: nothing was changed.

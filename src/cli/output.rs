@@ -29,6 +29,16 @@ pub trait Record: Serialize {
     fn name(&self) -> String;
 }
 
+impl<R: Record> Record for &R {
+    const COLUMNS: &'static [&'static str] = R::COLUMNS;
+    fn cells(&self) -> Vec<String> {
+        (**self).cells()
+    }
+    fn name(&self) -> String {
+        (**self).name()
+    }
+}
+
 /// Prints a list of records to standard output. JSON and YAML print a list, even of one.
 ///
 /// # Errors

@@ -57,14 +57,20 @@ impl std::error::Error for Wrong {}
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: ", self.file.display(), self.line, self.column)?;
-        match (&self.key, &self.value) {
-            (Some(key), Some(value)) => write!(f, "{key} = {value}: ")?,
-            (Some(key), None) => write!(f, "{key}: ")?,
-            (None, _) => {}
-        }
-        f.write_str(&self.problem)?;
-        self.allowed.as_ref().map_or(Ok(()), |allowed| write!(f, "; allowed: {allowed}"))
+        write!(f, "{}:{}:{}: {}", self.file.display(), self.line, self.column, self.told())
+    }
+}
+
+impl Wrong {
+    /// What is wrong, without the place: for text that was never in a file.
+    pub fn told(&self) -> String {
+        let subject = match (&self.key, &self.value) {
+            (Some(key), Some(value)) => format!("{key} = {value}: "),
+            (Some(key), None) => format!("{key}: "),
+            (None, _) => String::new(),
+        };
+        let allowed = self.allowed.as_ref().map(|allowed| format!("; allowed: {allowed}")).unwrap_or_default();
+        format!("{subject}{}{allowed}", self.problem)
     }
 }
 

@@ -9,3 +9,4 @@ pub mod join;
 pub mod lock;
 pub mod objects;
 pub mod port;
+pub mod private_file;

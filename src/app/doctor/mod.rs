@@ -9,9 +9,10 @@ use std::net::Ipv4Addr;
 
 use serde::Serialize;
 
-use crate::config::Config;
+use super::place::Place;
+use crate::domain::node::Node;
 use crate::store::Store;
-use crate::sys::data_dir::DataDir;
+use crate::sys::condition;
 
 /// What one check came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,30 +56,31 @@ impl Finding {
 /// The DHCP servers that answered a probe on the cluster interface, or why none could be made.
 pub type OtherServers = Result<Vec<Ipv4Addr>, String>;
 
-/// Runs every check. `others` comes from the caller, since the DHCP client that asks belongs to the protocol servers;
-/// `store` is `None` before there is a state.
-pub async fn doctor(config: &Config, data: &DataDir, store: Option<&dyn Store>, others: Option<OtherServers>) -> Vec<Finding> {
+/// Runs every check. `others` comes from the caller, since the DHCP client that asks belongs to the protocol servers.
+pub async fn doctor(place: &Place, others: Option<OtherServers>) -> Vec<Finding> {
+    let Place { config, data } = place;
     let mut findings = vec![check::interface(config, &probe::interfaces())];
     findings.extend(probe::ports(config).iter().map(|seen| check::port(config, seen)));
-    findings.push(check::rights(config, crate::sys::condition::may_bind_low_ports()));
+    findings.push(check::rights(config, condition::may_bind_low_ports()));
     findings.extend(others.map(|others| check::other_servers(config, &others)));
     findings.extend(probe::loaders(config, data).into_iter().map(|(loader, found)| check::loader(loader, found.as_deref())));
     findings.push(check::space(data.root(), probe::free_space(data.root())));
     findings.push(check::clock(&probe::clock()));
     findings.extend(probe::modes(data).iter().map(check::mode));
     findings.push(check::mirrors(&probe::mirrors(data)));
-    if let Some(store) = store {
-        findings.push(nodes(store).await);
+    if data.state().exists() {
+        findings.push(nodes(place).await);
     }
     findings
 }
 
-async fn nodes(store: &dyn Store) -> Finding {
+async fn nodes(place: &Place) -> Finding {
     let counted = async {
+        let store = place.store().await?;
         let (nodes, assignments) = (store.nodes().await?, store.assignments().await?);
-        let assigned = |node: &&crate::domain::node::Node| assignments.iter().any(|assignment| assignment.node == node.name);
+        let assigned = |node: &&Node| assignments.iter().any(|assignment| assignment.node == node.name);
         let unassigned = nodes.iter().filter(|node| !assigned(node)).map(|node| node.name.clone()).collect::<Vec<_>>();
-        Ok::<_, crate::store::Error>((nodes.len(), unassigned))
+        Ok::<_, super::Error>((nodes.len(), unassigned))
     };
     match counted.await {
         Ok((count, unassigned)) => check::nodes(count, &unassigned),

@@ -21,6 +21,9 @@ const HTTP_CLASS: &[u8] = b"HTTPClient";
 /// `PXE_DISCOVERY_CONTROL` = 8: take the boot file of this offer, neither ask a boot server nor show a menu (PXE 2.1, table 2-1). Ends with 255.
 const PXE_USE_THIS_FILE: &[u8] = &[6, 1, 8, 255];
 
+/// `no-pxedhcp` = 1 (ipxe.org/howto/dhcpd): without it iPXE holds back its REQUEST for seconds, in case a proxyDHCP server turns up.
+const IPXE_USE_THIS_FILE: &[u8] = &[176, 1, 1];
+
 /// What a client gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -139,7 +142,9 @@ fn boot(message: &mut Message, options: &mut Options, request: &Request, boot: &
     if request.is_http_boot() {
         // UEFI 2.10 section 24.7.3.1: an answer without it is not for HTTP boot.
         options.put(option::VENDOR_CLASS, HTTP_CLASS);
-    } else if request.is_pxe() && !request.is_ipxe() {
+    } else if request.is_ipxe() {
+        options.put(option::IPXE, IPXE_USE_THIS_FILE);
+    } else if request.is_pxe() {
         options.put(option::VENDOR_CLASS, PXE_CLASS);
         options.put(option::VENDOR, PXE_USE_THIS_FILE);
     }
@@ -275,11 +280,11 @@ mod tests {
     }
 
     #[test]
-    fn http_boot_gets_its_class_and_ipxe_gets_none() {
+    fn http_boot_gets_its_class_and_ipxe_its_own_option() {
         let (http, ..) = answer(&[(53, &[1]), (60, b"HTTPClient:Arch:00016")], reply()).unwrap();
         assert_eq!((raw(&http, 60), raw(&http, 43)), (Some(b"HTTPClient".to_vec()), None));
         let (ipxe, ..) = answer(&[(53, &[1]), (60, b"PXEClient:Arch:00000"), (77, b"iPXE")], reply()).unwrap();
-        assert_eq!((raw(&ipxe, 60), raw(&ipxe, 43)), (None, None));
+        assert_eq!((raw(&ipxe, 60), raw(&ipxe, 43), raw(&ipxe, 175)), (None, None, Some(vec![176, 1, 1])));
     }
 
     #[test]

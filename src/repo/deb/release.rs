@@ -9,8 +9,9 @@ use time::format_description::well_known::Rfc2822;
 use time::macros::format_description;
 
 use super::paragraph::Paragraph;
-use super::path::{ArchivePath, archive_path};
+use super::path::{ArchivePath, BadPath, archive_path};
 use crate::domain::checksum::Sha256;
+use crate::repo::compress::Compression;
 
 /// As dak writes it: `Sat, 06 Sep 2025 10:12:53 UTC`.
 const DATE: &[BorrowedFormatItem<'_>] =
@@ -23,6 +24,14 @@ pub struct FileEntry {
     pub size: u64,
     /// Its digest.
     pub sha256: Sha256,
+}
+
+impl FileEntry {
+    /// Where the file is found by its digest: `by-hash/SHA256/<digest>` beside `path`.
+    pub fn by_hash(&self, path: &ArchivePath) -> Result<ArchivePath, BadPath> {
+        let folder = path.as_str().rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+        archive_path(&format!("{folder}by-hash/SHA256/{}", self.sha256))
+    }
 }
 
 /// A parsed Release file. Text fields that are absent are empty.
@@ -159,6 +168,24 @@ impl Release {
         text
     }
 
+    /// The `Packages` indices of a component for an architecture, each in the smallest form that the Release names: `binary-<arch>`, and
+    /// `binary-all` too unless the former already holds the `all` packages. `component` is the folder (`main`, `main/debian-installer`),
+    /// even where the suite calls it `updates/main`. Empty: the suite has no such index.
+    pub fn package_indices(&self, component: &str, architecture: &str) -> Vec<(&ArchivePath, FileEntry)> {
+        let all = !self.no_support_for_arch_all && architecture != "all";
+        let architectures = std::iter::once(architecture).chain(all.then_some("all"));
+        architectures.filter_map(|architecture| self.index(&format!("{component}/binary-{architecture}/Packages"))).collect()
+    }
+
+    /// The smallest form of an index: xz, zst, bz2, gz, or the uncompressed one, which often does not exist on the server.
+    pub fn index(&self, stem: &str) -> Option<(&ArchivePath, FileEntry)> {
+        let forms = [Compression::Xz, Compression::Zst, Compression::Bz2, Compression::Gz, Compression::None];
+        forms.iter().find_map(|form| {
+            let path = archive_path(&format!("{stem}{}", form.suffix())).ok()?;
+            self.files.get_key_value(&path).map(|(path, file)| (path, *file))
+        })
+    }
+
     /// Refuses a Release past its Valid-Until, or dated before the one already held.
     pub fn check(&self, now: OffsetDateTime, held: Option<OffsetDateTime>) -> Result<(), ReleaseError> {
         let suite = || if self.suite.is_empty() { self.codename.clone() } else { self.suite.clone() };
@@ -237,6 +264,28 @@ mod tests {
         assert_eq!((release.components.len(), release.architectures.len()), (0, 0));
         assert_eq!(release.files.keys().map(ArchivePath::as_str).collect::<Vec<_>>(), ["Packages"]);
         assert!(!release.acquire_by_hash && !release.no_support_for_arch_all);
+    }
+
+    #[test]
+    fn the_index_of_all_is_read_unless_each_architecture_repeats_it() {
+        let lines = [
+            "main/binary-amd64/Packages.gz",
+            "main/binary-amd64/Packages.xz",
+            "main/binary-all/Packages",
+            "main/debian-installer/binary-all/Packages.xz",
+        ];
+        let lines: String = lines.iter().map(|path| format!(" {EMPTY} 0 {path}\n")).collect();
+        let mut release =
+            Release::parse(&format!("Date: Sat, 15 Nov 2025 10:12:53 +0000\nArchitectures: all amd64\nSHA256:\n{lines}")).unwrap();
+        let named = |release: &Release, component: &str| {
+            release.package_indices(component, "amd64").iter().map(|(path, _)| path.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(named(&release, "main"), ["main/binary-amd64/Packages.xz", "main/binary-all/Packages"]);
+        assert_eq!(named(&release, "main/debian-installer"), ["main/debian-installer/binary-all/Packages.xz"]);
+        release.no_support_for_arch_all = true;
+        assert_eq!(named(&release, "main"), ["main/binary-amd64/Packages.xz"]);
+        let (path, file) = release.index("main/binary-all/Packages").unwrap();
+        assert_eq!(file.by_hash(path).unwrap().as_str(), format!("main/binary-all/by-hash/SHA256/{EMPTY}"));
     }
 
     #[test]

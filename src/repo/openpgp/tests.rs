@@ -144,6 +144,15 @@ fn an_expired_signature_of_a_valid_key_is_told_apart() {
 }
 
 #[test]
+fn a_critical_part_that_is_not_understood_makes_the_signature_void() {
+    let gpg = Gpg::new();
+    gpg.key("primary", "ed25519", "0");
+    assert!(verify_cleartext(&gpg.clearsign(&["--sig-notation", "a@example.org=b"]), &gpg.ring(), now()).is_ok());
+    let rejected = verify_cleartext(&gpg.clearsign(&["--sig-notation", "!a@example.org=b"]), &gpg.ring(), now());
+    assert!(matches!(rejected, Err(Rejected::Malformed(_))), "{rejected:?}");
+}
+
+#[test]
 fn a_revoked_key_is_told_apart() {
     let gpg = Gpg::new();
     gpg.key("gone", "ed25519", "1y");

@@ -2,7 +2,7 @@
 
 use pgp::armor::BlockType;
 use pgp::composed::{SignedPublicKey, SignedPublicSubKey};
-use pgp::packet::{Packet, Signature, SignatureType};
+use pgp::packet::{Packet, Signature, SignatureType, SubpacketData};
 use pgp::types::KeyDetails;
 use time::{Duration, OffsetDateTime};
 
@@ -95,6 +95,9 @@ fn check_by(
         Some(hash) if is_strong(hash) => {}
         hash => return Err(Rejected::WeakDigest { alg: hash.map(|hash| hash.to_string()).unwrap_or_default() }),
     }
+    if has_unknown_critical(signature) {
+        return Err(Rejected::Malformed("the signature has a critical part that is not understood".to_owned()));
+    }
     let is_document = matches!(signature.typ(), Some(SignatureType::Binary | SignatureType::Text));
     let verified = match subkey {
         Some(subkey) => signature.verify(&subkey.key, text),
@@ -115,6 +118,14 @@ fn check_by(
         Some(when) if when <= now => Err(Rejected::Expired { key: signer, when }),
         _ => Ok(made),
     }
+}
+
+/// RFC 9580, section 5.2.3.7: a critical subpacket that is not understood makes the signature an error.
+fn has_unknown_critical(signature: &Signature) -> bool {
+    let mut hashed = signature.config().into_iter().flat_map(|config| config.hashed_subpackets());
+    let unknown =
+        |data: &SubpacketData| matches!(data, SubpacketData::Notation(_) | SubpacketData::Experimental(..) | SubpacketData::Other(..));
+    hashed.any(|packet| packet.is_critical && unknown(&packet.data))
 }
 
 fn is_issuer(signature: &Signature, key: &SignedPublicKey, subkey: Option<&SignedPublicSubKey>) -> bool {

@@ -1,0 +1,102 @@
+//! What every command needs: where the data is, the open state, how to print.
+
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+
+use super::Globals;
+use super::output::{self, Record};
+use crate::app::head_keys::token_secret;
+use crate::app::place::Place;
+use crate::app::{self, Head};
+use crate::store::SqliteStore;
+use crate::sys::data_dir::DataDir;
+
+/// What every command needs.
+#[derive(Debug)]
+pub struct Context {
+    /// The data folder.
+    pub data: DataDir,
+    /// What the command line said.
+    pub globals: Globals,
+    store: OnceCell<SqliteStore>,
+}
+
+impl Context {
+    /// Resolves the global options. Nothing is opened or made yet.
+    ///
+    /// # Errors
+    /// If there is a configuration and it is wrong.
+    pub fn new(globals: &Globals) -> app::Result<Self> {
+        let data = Place::data(globals.config.as_deref(), globals.data.as_deref())?;
+        Ok(Self { globals: globals.clone(), data, store: OnceCell::new() })
+    }
+
+    /// The configured head.
+    ///
+    /// # Errors
+    /// If there is no configuration or it is wrong, or the state or the keys cannot be opened.
+    pub async fn head(&self) -> app::Result<Head> {
+        let place = Place::find(self.globals.config.as_deref(), self.globals.data.as_deref())?;
+        let store = Arc::new(self.store().await?.clone());
+        Ok(Head { config: Arc::new(place.config), token_secret: token_secret(&place.data)?, data: place.data, store })
+    }
+
+    /// The state, opened when first asked for; data folder and state are made if they are not there.
+    ///
+    /// # Errors
+    /// If the folder cannot be made or the state not opened.
+    pub async fn store(&self) -> app::Result<&SqliteStore> {
+        let open = || async {
+            let root = self.data.root();
+            tokio::fs::create_dir_all(root).await.map_err(|source| app::Error::Io {
+                what: format!("cannot make the data folder {} (--data or KICKCTL_DATA names another)", root.display()),
+                source,
+            })?;
+            Ok(SqliteStore::open(&self.data.state()).await?)
+        };
+        self.store.get_or_try_init(open).await
+    }
+
+    /// Closes the state, if it was opened.
+    pub async fn close(&self) {
+        if let Some(store) = self.store.get() {
+            store.close().await;
+        }
+    }
+
+    /// Prints records in the format asked for.
+    ///
+    /// # Errors
+    /// If standard output cannot be written to.
+    pub fn list<R: Record>(&self, records: &[R]) -> app::Result<()> {
+        output::list(self.globals.output, records).map_err(unwritable)
+    }
+
+    /// Prints one record in the format asked for.
+    ///
+    /// # Errors
+    /// As [`Context::list`].
+    pub fn one<R: Record>(&self, record: &R) -> app::Result<()> {
+        output::one(self.globals.output, record).map_err(unwritable)
+    }
+
+    /// Prints text to standard output as it is.
+    ///
+    /// # Errors
+    /// As [`Context::list`].
+    pub fn print(&self, text: &str) -> app::Result<()> {
+        output::print(text).map_err(unwritable)
+    }
+
+    /// Says on standard error what is good to know, unless asked to be quiet.
+    pub fn note(&self, text: &str) {
+        if !self.globals.quiet {
+            anstream::eprintln!("{text}");
+        }
+    }
+}
+
+fn unwritable(source: std::io::Error) -> app::Error {
+    app::Error::Io { what: "standard output cannot be written to".into(), source }
+}

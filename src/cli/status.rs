@@ -1,0 +1,129 @@
+//! `kickctl status`.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::context::Context;
+use super::exit::Exit;
+use super::output::{Format, Record, table};
+use super::text::{harmless, moment, span};
+use crate::app::{self, AttemptSummary, Status};
+use crate::domain::name::NodeName;
+
+/// Options of `kickctl status`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  kickctl status
+  kickctl status -w
+  kickctl status -o json
+
+With -w on a terminal the picture is drawn anew every second; into a pipe or a file goes a line for each change.")]
+pub struct Args {
+    /// Go on watching
+    #[arg(short, long)]
+    watch: bool,
+}
+
+/// Runs `kickctl status`.
+///
+/// # Errors
+/// If the state cannot be read.
+pub async fn run(context: &Context, args: &Args) -> app::Result<Exit> {
+    let store = context.store().await?;
+    let mut told = app::show_status(store).await?;
+    let redraw = std::io::stdout().is_terminal() && context.globals.output == Format::Table;
+    if !args.watch || !redraw {
+        print(context, &told)?;
+    }
+    while args.watch {
+        if redraw {
+            // Home, then erase: to draw over what was there flickers less than to clear first.
+            context.print(&format!("\x1b[H\x1b[2J{}", picture(&told)))?;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let now = app::show_status(store).await?;
+        if !redraw && now != told {
+            match context.globals.output {
+                Format::Table => context.print(&changes(&told, &now))?,
+                _ => print(context, &now)?,
+            }
+        }
+        told = now;
+    }
+    Ok(Exit::Done)
+}
+
+impl Record for Status {
+    const COLUMNS: &'static [&'static str] = &[];
+
+    fn cells(&self) -> Vec<String> {
+        vec![]
+    }
+
+    fn name(&self) -> String {
+        self.attempts.iter().map(|attempt| attempt.node.to_string()).collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn print(context: &Context, status: &Status) -> app::Result<()> {
+    match context.globals.output {
+        Format::Table => context.print(&picture(status)),
+        Format::Name if status.attempts.is_empty() => Ok(()),
+        _ => context.one(status),
+    }
+}
+
+fn picture(status: &Status) -> String {
+    let states = status.states.iter().map(|line| vec![line.state.clone(), line.count.to_string(), line.nodes.clone()]);
+    let now = OffsetDateTime::now_utc();
+    let attempts = status.attempts.iter().map(|attempt| {
+        vec![
+            attempt.node.to_string(),
+            attempt.number.to_string(),
+            harmless(&attempt.state),
+            percent(attempt),
+            span(now - attempt.since),
+            attempt.why.as_deref().map(harmless).unwrap_or_default(),
+        ]
+    });
+    let mut text = match status.states.is_empty() {
+        true => "there are no nodes yet: `kickctl node add` and `kickctl node import` make some\n".to_owned(),
+        false => table(&["state", "count", "nodes"], states),
+    };
+    if !status.attempts.is_empty() {
+        text += "\n";
+        text += &table(&["node", "attempt", "state", "percent", "for", "why"], attempts);
+    }
+    if status.discovered > 0 {
+        text += &format!("\ndiscovered machines that wait for `kickctl node approve`: {}\n", status.discovered);
+    }
+    text
+}
+
+fn percent(attempt: &AttemptSummary) -> String {
+    attempt.percent.map(|percent| format!("{percent} %")).unwrap_or_default()
+}
+
+/// A line for each attempt that is not as it was. One that left the list without a reason has succeeded.
+fn changes(before: &Status, after: &Status) -> String {
+    let by_node = |status: &Status| -> BTreeMap<NodeName, AttemptSummary> {
+        status.attempts.iter().map(|attempt| (attempt.node.clone(), attempt.clone())).collect()
+    };
+    let (before, after) = (by_node(before), by_node(after));
+    let time = moment(OffsetDateTime::now_utc());
+    let mut text = String::new();
+    for (node, attempt) in &after {
+        if before.get(node) != Some(attempt) {
+            let why = attempt.why.as_deref().map(|why| format!(": {}", harmless(why))).unwrap_or_default();
+            text += format!("{time} {node} attempt {} {} {}", attempt.number, harmless(&attempt.state), percent(attempt)).trim_end();
+            text += &format!("{why}\n");
+        }
+    }
+    for (node, attempt) in before.iter().filter(|(node, _)| !after.contains_key(node)) {
+        text += &format!("{time} {node} attempt {} verified\n", attempt.number);
+    }
+    text
+}

@@ -1,0 +1,15 @@
+//! Asks the segment for DHCP servers besides this head.
+
+use std::time::Duration;
+
+use crate::app::doctor::OtherServers;
+use crate::config::Config;
+use crate::net::dhcp::probe;
+
+/// Long enough for a server that looks for a free address by ping before it offers one, as dnsmasq and dhcpd do.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// The servers that answer on the cluster interface, this head among them if it serves; or why nobody could be asked.
+pub async fn other_servers(config: &Config) -> OtherServers {
+    probe(&config.interface, PATIENCE).await.map_err(|error| error.to_string())
+}
