@@ -2,6 +2,7 @@
 
 pub mod file;
 pub mod meaning;
+pub mod mirror_file;
 pub mod profile_file;
 pub mod span;
 

@@ -117,13 +117,16 @@ pub fn load(folder: &Path) -> Result<ProfileFiles, Error> {
 
 fn read(name: &str, origin: &str, file: &Path, files: BTreeMap<String, String>) -> Result<ProfileFiles, Error> {
     let Some(text) = files.get(PROFILE) else {
-        let missing = std::io::Error::new(std::io::ErrorKind::NotFound, "a profile's folder needs this file; one line `summary = \"…\"` will do");
+        let missing =
+            std::io::Error::new(std::io::ErrorKind::NotFound, "a profile's folder needs this file; one line `summary = \"…\"` will do");
         return Err(Error::Read { file: file.to_owned(), source: missing });
     };
     let source = Source::new(file, text.as_str());
     let written: Written = source.read()?;
     let profile = Profile {
-        name: name.parse().map_err(|error: crate::domain::name::BadName| source.wrong("summary", format!("the folder's name: {error}"), ""))?,
+        name: name
+            .parse()
+            .map_err(|error: crate::domain::name::BadName| source.wrong("summary", format!("the folder's name: {error}"), ""))?,
         summary: written.summary,
         extends: named(&source, "extends", written.extends)?,
         kind: written.kind,
@@ -190,7 +193,8 @@ mod tests {
 
     #[test]
     fn a_sites_profile_replaces_a_shipped_one_by_name() {
-        let site = site(&[("debian-13/profile.toml", "summary = 'ours'\nextends = 'base'"), ("debian-13/x.hbs", "x"), ("debian-13/README", "x")]);
+        let site =
+            site(&[("debian-13/profile.toml", "summary = 'ours'\nextends = 'base'"), ("debian-13/x.hbs", "x"), ("debian-13/README", "x")]);
         let all = load_all(site.path()).unwrap();
         let ours = all.iter().find(|profile| profile.profile.name.as_str() == "debian-13").unwrap();
         assert_eq!(ours.profile.summary, "ours");

@@ -276,7 +276,8 @@ impl Context {
             (Firmware::Uefi, Arch::Arm64) => "grub-efi-arm64",
         };
         all.push((loader.to_owned(), "the boot loader"));
-        let filesystems = std::iter::once(self.settings.filesystem).chain(self.settings.partitions.iter().map(|partition| partition.filesystem));
+        let filesystems =
+            std::iter::once(self.settings.filesystem).chain(self.settings.partitions.iter().map(|partition| partition.filesystem));
         all.extend(filesystems.map(|filesystem| {
             let tools = match filesystem {
                 Filesystem::Ext4 => "e2fsprogs",

@@ -143,7 +143,17 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_refused_and_never_skipped() {
-        for bad in ["size=1", "name=", "name=../sda", "name=sda;reboot", "name=/sda", "name=a/b/c", "name=sda\tsize=-1", "name=sda\trotational=2", "name"] {
+        for bad in [
+            "size=1",
+            "name=",
+            "name=../sda",
+            "name=sda;reboot",
+            "name=/sda",
+            "name=a/b/c",
+            "name=sda\tsize=-1",
+            "name=sda\trotational=2",
+            "name",
+        ] {
             let problem = parse(&format!("disk\tname=vda\tsize=1\ndisk\t{bad}")).unwrap_err();
             assert!(matches!(problem, BadInventory::Line { line: 2, .. }), "{bad}: {problem}");
         }

@@ -144,12 +144,18 @@ impl Library {
     ///
     /// # Errors
     /// As [`Self::chain`].
-    pub fn layers(&self, profile: &ProfileName, groups: &BTreeMap<GroupName, Variables>, node: Option<&Node>) -> Result<Vec<Layer>, LibraryError> {
+    pub fn layers(
+        &self,
+        profile: &ProfileName,
+        groups: &BTreeMap<GroupName, Variables>,
+        node: Option<&Node>,
+    ) -> Result<Vec<Layer>, LibraryError> {
         let mut layers = vec![variables::defaults()];
-        layers.extend(self.chain(profile)?.into_iter().map(|entry| Layer {
-            name: format!("profile {}", entry.profile.name),
-            variables: entry.profile.variables.clone(),
-        }));
+        layers.extend(
+            self.chain(profile)?
+                .into_iter()
+                .map(|entry| Layer { name: format!("profile {}", entry.profile.name), variables: entry.profile.variables.clone() }),
+        );
         layers.extend(groups.iter().map(|(group, variables)| Layer { name: format!("group {group}"), variables: variables.clone() }));
         layers.extend(node.map(|node| Layer { name: format!("node {}", node.name), variables: node.variables.clone() }));
         Ok(layers)

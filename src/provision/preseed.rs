@@ -27,7 +27,10 @@ fn questions() -> BTreeMap<&'static str, &'static str> {
 /// the end goes on). Questions of the installer (`d-i`) must be known and of their type; those of packages only well-formed.
 pub fn lint(text: &str) -> Vec<Finding> {
     let questions = questions();
-    logical_lines(text).into_iter().filter_map(|(line, text)| check(&questions, &text).map(|(problem, remedy)| Finding { line, problem, remedy })).collect()
+    logical_lines(text)
+        .into_iter()
+        .filter_map(|(line, text)| check(&questions, &text).map(|(problem, remedy)| Finding { line, problem, remedy }))
+        .collect()
 }
 
 /// Lines with their continuations joined, numbered by where they begin.
@@ -75,12 +78,19 @@ fn check(questions: &BTreeMap<&str, &str>, line: &str) -> Option<(String, String
         let near = nearest(questions, question);
         return wrong(
             format!("the installer has no question `{question}`"),
-            near.map_or_else(|| "a package's own question begins with the package's name, not with d-i".into(), |near| format!("did you mean `{near}`?")),
+            near.map_or_else(
+                || "a package's own question begins with the package's name, not with d-i".into(),
+                |near| format!("did you mean `{near}`?"),
+            ),
         );
     };
     // A plain string is what people write for a select, and what the installer takes for it.
     let fits = kind == declared || (kind == "string" && matches!(declared, "select" | "multiselect" | "password"));
-    if fits { None } else { wrong(format!("`{question}` is a {declared}, not a {kind}"), format!("write: d-i {question} {declared} VALUE")) }
+    if fits {
+        None
+    } else {
+        wrong(format!("`{question}` is a {declared}, not a {kind}"), format!("write: d-i {question} {declared} VALUE"))
+    }
 }
 
 fn declared<'a>(questions: &BTreeMap<&str, &'a str>, question: &str) -> Option<&'a str> {
@@ -127,7 +137,9 @@ mod tests {
 
     #[test]
     fn what_it_does_not_know_is_told_with_line_and_remedy() {
-        let findings = lint("d-i passwd/make-user boolean false\nd-i passwd/mak-user boolean false\nd-i passwd/make-user string false\nd-i a\nd-i passwd/make-user boolean maybe\nd-i passwd/make-user bool true\n");
+        let findings = lint(
+            "d-i passwd/make-user boolean false\nd-i passwd/mak-user boolean false\nd-i passwd/make-user string false\nd-i a\nd-i passwd/make-user boolean maybe\nd-i passwd/make-user bool true\n",
+        );
         let told: Vec<(usize, &str)> = findings.iter().map(|finding| (finding.line, finding.remedy.as_str())).collect();
         assert_eq!(told[0], (2, "did you mean `passwd/make-user`?"));
         assert_eq!(told[1].0, 3);

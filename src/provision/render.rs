@@ -64,7 +64,11 @@ impl<'a> Renderer<'a> {
         for (name, template) in &templates {
             engine.register_template_string(name, &template.text).map_err(|error| {
                 let (line, _) = error.pos().unwrap_or((1, 1));
-                template.wrong(line, error.reason().to_string(), "a {{#if}} or {{#each}} without its end, or a {{ that is meant as text: write \\{{")
+                template.wrong(
+                    line,
+                    error.reason().to_string(),
+                    "a {{#if}} or {{#each}} without its end, or a {{ that is meant as text: write \\{{",
+                )
             })?;
         }
         Ok(Self { engine, profile: profile.clone(), templates })
@@ -98,7 +102,9 @@ impl<'a> Renderer<'a> {
             RenderErrorReason::PartialNotFound(name) => {
                 (format!("there is no template `{name}` to include"), "add it to the profile as NAME.hbs, or to one that it extends")
             }
-            RenderErrorReason::HelperNotFound(name) => (format!("there is no helper `{name}`"), "helpers are sh, join, default and those of Handlebars"),
+            RenderErrorReason::HelperNotFound(name) => {
+                (format!("there is no helper `{name}`"), "helpers are sh, join, default and those of Handlebars")
+            }
             reason => (reason.to_string(), "see docs/profiles.md for what templates can use"),
         };
         template.wrong(line, problem, remedy)

@@ -271,9 +271,37 @@ pub struct BadVariable {
 }
 
 const KEYS: [&str; 31] = [
-    "disk", "label", "filesystem", "swap", "partitions", "users", "root_password_hash", "root_ssh_keys", "packages", "recommends", "kernel",
-    "initramfs", "hardware_packages", "security", "upgrade", "timezone", "locale", "language", "country", "keyboard", "console", "kernel_args",
-    "installer_args", "hosts", "ntp", "mounts", "post_install", "network_first", "when_done", "custom", "secret",
+    "disk",
+    "label",
+    "filesystem",
+    "swap",
+    "partitions",
+    "users",
+    "root_password_hash",
+    "root_ssh_keys",
+    "packages",
+    "recommends",
+    "kernel",
+    "initramfs",
+    "hardware_packages",
+    "security",
+    "upgrade",
+    "timezone",
+    "locale",
+    "language",
+    "country",
+    "keyboard",
+    "console",
+    "kernel_args",
+    "installer_args",
+    "hosts",
+    "ntp",
+    "mounts",
+    "post_install",
+    "network_first",
+    "when_done",
+    "custom",
+    "secret",
 ];
 
 /// The lowest layer.
@@ -354,7 +382,10 @@ impl Settings {
 
 /// True for variables whose values are shown only when asked for.
 pub fn is_secret(path: &str) -> bool {
-    path == "secret" || path.starts_with("secret.") || path.rsplit('.').next() == Some("root_password_hash") || path.ends_with(".password_hash")
+    path == "secret"
+        || path.starts_with("secret.")
+        || path.rsplit('.').next() == Some("root_password_hash")
+        || path.ends_with(".password_hash")
 }
 
 struct Reader<'a> {
@@ -430,7 +461,9 @@ impl Reader<'_> {
         let origin = &self.merged.origin;
         let layer = origin
             .get(path)
-            .or_else(|| origin.iter().find(|(known, _)| known.starts_with(&below) || path.starts_with(&format!("{known}."))).map(|(_, layer)| layer))
+            .or_else(|| {
+                origin.iter().find(|(known, _)| known.starts_with(&below) || path.starts_with(&format!("{known}."))).map(|(_, layer)| layer)
+            })
             .cloned()
             .unwrap_or_default();
         self.wrong.borrow_mut().push(BadVariable { path: path.to_owned(), layer, problem });

@@ -69,7 +69,9 @@ fn an_unknown_key_names_its_layer_and_near_misses() {
 
 #[test]
 fn every_mistake_is_told_at_once() {
-    let wrong = settings("swap = \"lots\"\ntimezone = \"a b\"\npackages = [\"a;b\"]\ndisk = { min_size = \"3 GiB\", max_size = \"2 GiB\" }").unwrap_err();
+    let wrong =
+        settings("swap = \"lots\"\ntimezone = \"a b\"\npackages = [\"a;b\"]\ndisk = { min_size = \"3 GiB\", max_size = \"2 GiB\" }")
+            .unwrap_err();
     let paths: Vec<&str> = wrong.iter().map(|wrong| wrong.path.as_str()).collect();
     assert_eq!(paths, ["swap", "packages", "timezone", "disk.min_size"]);
 }

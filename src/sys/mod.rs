@@ -1,7 +1,12 @@
 //! The outside world: files, locks, the object store, HTTP fetches.
 
+pub mod atomic;
 pub mod condition;
 pub mod data_dir;
+pub mod fetch;
 pub mod interface;
+pub mod join;
+pub mod lock;
+pub mod objects;
 pub mod port;
 pub mod private_file;

@@ -1,0 +1,77 @@
+//! Removing what nobody needs: old snapshots, then objects that no snapshot links.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use super::Result;
+use super::layout::MirrorDir;
+use crate::domain::mirror::Snapshot;
+use crate::domain::name::{MirrorName, SnapshotId};
+use crate::sys::atomic::named;
+use crate::sys::objects::ObjectStore;
+
+/// Partial files younger than this may be continued by the next sync.
+const PARTIAL_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Which snapshots of a mirror go: all but the published one, those in use, and the `keep` newest of the rest. Pure.
+pub fn superfluous(
+    mirror: &MirrorName,
+    snapshots: &[Snapshot],
+    published: Option<&SnapshotId>,
+    in_use: &BTreeSet<(MirrorName, SnapshotId)>,
+    keep: usize,
+) -> Vec<SnapshotId> {
+    let mut free: Vec<&SnapshotId> = snapshots
+        .iter()
+        .map(|snapshot| &snapshot.id)
+        .filter(|id| published != Some(id) && !in_use.contains(&(mirror.clone(), (*id).clone())))
+        .collect();
+    free.sort();
+    let go = free.len().saturating_sub(keep);
+    free.into_iter().take(go).cloned().collect()
+}
+
+/// Removes a snapshot. It loses its name first, so that a half-removed one is never taken for whole.
+///
+/// # Errors
+/// What the system said.
+pub fn remove_snapshot(dir: &MirrorDir, id: &SnapshotId) -> Result<()> {
+    let (place, doomed) = (dir.snapshot(id), dir.snapshots().join(format!(".new-{id}.pruned")));
+    fs::rename(&place, &doomed).map_err(|error| named(error, "remove", &place))?;
+    Ok(fs::remove_dir_all(&doomed).map_err(|error| named(error, "remove", &doomed))?)
+}
+
+/// What was (or would be) freed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Freed {
+    /// Objects.
+    pub objects: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// Removes objects that no snapshot links, and partial files that nobody came back for. The caller holds the store's exclusive lock.
+/// `dry_run`: `doomed` snapshots still hold links; objects that only they hold are counted as freed.
+///
+/// # Errors
+/// What the system said.
+pub fn sweep(store: &ObjectStore, dry_run: bool) -> Result<Freed> {
+    let mut freed = Freed::default();
+    for object in store.list()? {
+        let stale = |path: &std::path::Path| {
+            let modified = fs::metadata(path).and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::now());
+            modified.elapsed().is_ok_and(|age| age > PARTIAL_LIFE)
+        };
+        let go = if object.sha256.is_some() { object.links == 1 } else { stale(&object.path) };
+        if !go {
+            continue;
+        }
+        freed.objects += 1;
+        freed.bytes += object.size;
+        if !dry_run {
+            fs::remove_file(&object.path).map_err(|error| named(error, "remove", &object.path))?;
+        }
+    }
+    Ok(freed)
+}
