@@ -3,6 +3,8 @@
 pub mod arguments;
 pub mod context;
 pub mod decide;
+#[cfg(test)]
+mod fixture;
 pub mod gate;
 pub mod inventory;
 pub mod library;

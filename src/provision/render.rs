@@ -1,6 +1,9 @@
 //! Renders templates strictly: a name that means nothing is an error with its file and line, not an empty string.
 
-use handlebars::{Context as Data, Handlebars, Helper, HelperResult, Output, RenderContext, RenderError, RenderErrorReason};
+use handlebars::{
+    Context as Data, Handlebars, Helper, HelperDef, HelperResult, JsonTruthy, Output, RenderContext, RenderError, RenderErrorReason,
+    Renderable,
+};
 use serde_json::Value;
 
 use super::library::{Library, LibraryError, Template};
@@ -61,6 +64,8 @@ impl<'a> Renderer<'a> {
         engine.register_helper("sh", Box::new(sh));
         engine.register_helper("join", Box::new(join));
         engine.register_helper("default", Box::new(default));
+        engine.register_helper("if", Box::new(Branch { on: true }));
+        engine.register_helper("unless", Box::new(Branch { on: false }));
         for (name, template) in &templates {
             engine.register_template_string(name, &template.text).map_err(|error| {
                 let (line, _) = error.pos().unwrap_or((1, 1));
@@ -148,6 +153,26 @@ fn default(helper: &Helper<'_>, _: &Handlebars<'_>, _: &Data, _: &mut RenderCont
     Ok(out.write(&chosen)?)
 }
 
+/// `if` and `unless`, which in Handlebars take a name that means nothing for false, strict mode or not (seen in handlebars 6.4).
+struct Branch {
+    on: bool,
+}
+
+impl HelperDef for Branch {
+    fn call<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        engine: &'reg Handlebars<'reg>,
+        data: &'rc Data,
+        state: &mut RenderContext<'reg, 'rc>,
+        out: &mut dyn Output,
+    ) -> HelperResult {
+        let value = helper.param(0).filter(|param| !param.is_value_missing()).ok_or(RenderErrorReason::MissingVariable(path_of(helper)))?;
+        let branch = if value.value().is_truthy(false) == self.on { helper.template() } else { helper.inverse() };
+        branch.map_or(Ok(()), |branch| branch.render(engine, data, state, out))
+    }
+}
+
 fn path_of(helper: &Helper<'_>) -> Option<String> {
     helper.param(0).and_then(|param| param.relative_path().cloned())
 }
@@ -159,3 +184,7 @@ fn text(value: &Value) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+#[path = "render_tests.rs"]
+mod tests;
