@@ -2,7 +2,12 @@
 
 mod abort_attempts;
 pub mod answer_dhcp;
+pub mod answer_gate;
+pub mod answer_script;
 mod approve_nodes;
+pub mod assign_profile;
+mod authorize;
+pub mod boot_file;
 mod change_attempt;
 pub mod doctor;
 mod error;
@@ -15,16 +20,23 @@ mod head;
 pub mod head_keys;
 mod import_nodes;
 pub mod init_head;
+pub mod late_script;
 mod list_attempts;
 mod list_nodes;
 pub mod list_profiles;
+mod material;
+mod order;
 pub mod place;
 mod plan_nodes;
+pub mod preflight;
+pub mod reinstall;
 mod remove_nodes;
 mod select_nodes;
 mod set_nodes;
 mod show_status;
 pub mod take_log_lines;
+pub mod take_over;
+pub mod take_report;
 
 pub use abort_attempts::abort_attempts;
 pub use approve_nodes::{Approval, approve_nodes};

@@ -10,6 +10,7 @@ use super::output::{self, Record};
 use crate::app::head_keys::token_secret;
 use crate::app::place::Place;
 use crate::app::{self, DataDir, Head, SqliteStore};
+use crate::config::Config;
 
 /// What every command needs.
 #[derive(Debug)]
@@ -29,6 +30,14 @@ impl Context {
     pub fn new(globals: &Globals) -> app::Result<Self> {
         let data = Place::data(globals.config.as_deref(), globals.data.as_deref())?;
         Ok(Self { globals: globals.clone(), data, store: OnceCell::new() })
+    }
+
+    /// The configuration.
+    ///
+    /// # Errors
+    /// If there is none, or it is wrong.
+    pub fn config(&self) -> app::Result<Config> {
+        Ok(Place::find(self.globals.config.as_deref(), self.globals.data.as_deref())?.config)
     }
 
     /// The configured head.

@@ -11,6 +11,9 @@ mod init;
 pub mod logs;
 pub mod node;
 pub mod output;
+pub mod profile;
+pub mod reinstall;
+pub mod serve;
 pub mod status;
 pub mod text;
 
@@ -21,6 +24,8 @@ use clap::{Args, Parser, Subcommand};
 use context::Context;
 pub use exit::Exit;
 use output::Format;
+
+use tracing_subscriber::EnvFilter;
 
 use crate::app;
 
@@ -63,6 +68,12 @@ pub enum Command {
     Node(node::Args),
     /// List, show and end attempts to provision a node
     Attempt(attempt::Args),
+    #[allow(missing_docs, reason = "a text here would replace the one of the arguments' type in --help")]
+    Profile(profile::Args),
+    #[allow(missing_docs, reason = "as above")]
+    Reinstall(reinstall::Args),
+    #[allow(missing_docs, reason = "as above")]
+    Serve(serve::Args),
     /// Where the whole cluster stands
     Status(status::Args),
     /// What was logged during an attempt: by the head, and by the installer over syslog
@@ -82,11 +93,29 @@ pub enum Command {
 /// # Errors
 /// Whatever the use case failed with.
 pub fn run(cli: Cli) -> app::Result<Exit> {
-    runtime()?.block_on(dispatch(cli))
+    start_log(&cli);
+    let context = Context::new(&cli.globals)?;
+    match cli.command {
+        Command::Serve(_) => serve::run(&context),
+        _ => runtime()?.block_on(dispatch(context, cli)),
+    }
 }
 
-async fn dispatch(cli: Cli) -> app::Result<Exit> {
-    let context = Context::new(&cli.globals)?;
+/// The daemon tells what it does; other commands print their results and tell only what went wrong on the way.
+fn start_log(cli: &Cli) {
+    let usual = i8::from(matches!(cli.command, Command::Serve(_))) + 1;
+    let level = match usual + i8::try_from(cli.globals.verbose).unwrap_or(i8::MAX - 2) - 2 * i8::from(cli.globals.quiet) {
+        ..=0 => "error",
+        1 => "warn",
+        2 => "info",
+        3 => "kickctl=debug,info",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_env("KICKCTL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}
+
+async fn dispatch(context: Context, cli: Cli) -> app::Result<Exit> {
     let done = match cli.command {
         Command::Node(args) => node::run(&context, args).await,
         Command::Attempt(args) => attempt::run(&context, args).await,
@@ -95,6 +124,9 @@ async fn dispatch(cli: Cli) -> app::Result<Exit> {
         Command::Init(args) => init::run(&cli.globals, args).await,
         Command::Doctor(args) => doctor::run(&cli.globals, args).await,
         Command::Export(args) => export::run(&cli.globals, args).await,
+        Command::Profile(args) => profile::run(&context, args).await,
+        Command::Reinstall(args) => reinstall::run(&context, &args).await,
+        Command::Serve(_) => Ok(Exit::Done),
         Command::Completions(args) => completions::run(&args),
     };
     context.close().await;
