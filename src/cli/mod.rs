@@ -86,17 +86,24 @@ pub fn run(cli: Cli) -> app::Result<Exit> {
 }
 
 async fn dispatch(cli: Cli) -> app::Result<Exit> {
-    let context = Context::new(&cli.globals)?;
-    let done = match cli.command {
-        Command::Node(args) => node::run(&context, args).await,
-        Command::Attempt(args) => attempt::run(&context, args).await,
-        Command::Status(args) => status::run(&context, &args).await,
-        Command::Logs(args) => logs::run(&context, &args).await,
-        Command::Init(args) => init::run(&cli.globals, args).await,
-        Command::Doctor(args) => doctor::run(&cli.globals, args).await,
-        Command::Export(args) => export::run(&cli.globals, args).await,
+    let globals = &cli.globals;
+    match cli.command {
+        // These come before there is a configuration, or read it themselves.
+        Command::Init(args) => init::run(globals, args).await,
+        Command::Doctor(args) => doctor::run(globals, args).await,
+        Command::Export(args) => export::run(globals, args).await,
         Command::Completions(args) => completions::run(&args),
-    };
+        Command::Node(args) => with(globals, async |context| node::run(context, args).await).await,
+        Command::Attempt(args) => with(globals, async |context| attempt::run(context, args).await).await,
+        Command::Status(args) => with(globals, async |context| status::run(context, &args).await).await,
+        Command::Logs(args) => with(globals, async |context| logs::run(context, &args).await).await,
+    }
+}
+
+/// Runs a command that works with the state, and closes the state after it.
+async fn with(globals: &Globals, command: impl AsyncFnOnce(&Context) -> app::Result<Exit>) -> app::Result<Exit> {
+    let context = Context::new(globals)?;
+    let done = command(&context).await;
     context.close().await;
     done
 }
