@@ -94,10 +94,10 @@ pub enum Command {
 /// Whatever the use case failed with.
 pub fn run(cli: Cli) -> app::Result<Exit> {
     start_log(&cli);
-    let context = Context::new(&cli.globals)?;
     match cli.command {
-        Command::Serve(_) => serve::run(&context),
-        _ => runtime()?.block_on(dispatch(context, cli)),
+        // It binds its sockets and drops privileges before there are threads.
+        Command::Serve(_) => serve::run(&Context::new(&cli.globals)?),
+        _ => runtime()?.block_on(dispatch(cli)),
     }
 }
 
@@ -115,20 +115,28 @@ fn start_log(cli: &Cli) {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
 }
 
-async fn dispatch(context: Context, cli: Cli) -> app::Result<Exit> {
-    let done = match cli.command {
-        Command::Node(args) => node::run(&context, args).await,
-        Command::Attempt(args) => attempt::run(&context, args).await,
-        Command::Status(args) => status::run(&context, &args).await,
-        Command::Logs(args) => logs::run(&context, &args).await,
-        Command::Init(args) => init::run(&cli.globals, args).await,
-        Command::Doctor(args) => doctor::run(&cli.globals, args).await,
-        Command::Export(args) => export::run(&cli.globals, args).await,
-        Command::Profile(args) => profile::run(&context, args).await,
-        Command::Reinstall(args) => reinstall::run(&context, &args).await,
-        Command::Serve(_) => Ok(Exit::Done),
+async fn dispatch(cli: Cli) -> app::Result<Exit> {
+    let globals = &cli.globals;
+    match cli.command {
+        // These come before there is a configuration, or read it themselves.
+        Command::Init(args) => init::run(globals, args).await,
+        Command::Doctor(args) => doctor::run(globals, args).await,
+        Command::Export(args) => export::run(globals, args).await,
         Command::Completions(args) => completions::run(&args),
-    };
+        Command::Node(args) => with(globals, async |context| node::run(context, args).await).await,
+        Command::Attempt(args) => with(globals, async |context| attempt::run(context, args).await).await,
+        Command::Profile(args) => with(globals, async |context| profile::run(context, args).await).await,
+        Command::Reinstall(args) => with(globals, async |context| reinstall::run(context, &args).await).await,
+        Command::Status(args) => with(globals, async |context| status::run(context, &args).await).await,
+        Command::Logs(args) => with(globals, async |context| logs::run(context, &args).await).await,
+        Command::Serve(_) => Ok(Exit::Done),
+    }
+}
+
+/// Runs a command that works with the state, and closes the state after it.
+async fn with(globals: &Globals, command: impl AsyncFnOnce(&Context) -> app::Result<Exit>) -> app::Result<Exit> {
+    let context = Context::new(globals)?;
+    let done = command(&context).await;
     context.close().await;
     done
 }
