@@ -17,6 +17,7 @@ pub mod serve;
 pub mod status;
 pub mod text;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -112,7 +113,12 @@ fn start_log(cli: &Cli) {
         _ => "trace",
     };
     let filter = EnvFilter::try_from_env("KICKCTL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
 }
 
 async fn dispatch(cli: Cli) -> app::Result<Exit> {
