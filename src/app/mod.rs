@@ -1,6 +1,7 @@
 //! The use cases, one verb a file. The command line, the web server and the protocol servers all call these.
 
 mod abort_attempts;
+pub mod add_mirror;
 pub mod answer_dhcp;
 mod approve_nodes;
 mod change_attempt;
@@ -16,14 +17,20 @@ pub mod head_keys;
 mod import_nodes;
 pub mod init_head;
 mod list_attempts;
+pub mod list_mirrors;
 mod list_nodes;
 pub mod place;
 mod plan_nodes;
+pub mod prune_mirror;
+pub mod publish_mirror;
 mod remove_nodes;
+pub mod rollback_mirror;
 mod select_nodes;
 mod set_nodes;
 mod show_status;
+pub mod sync_mirror;
 pub mod take_log_lines;
+pub mod verify_mirror;
 
 pub use abort_attempts::abort_attempts;
 pub use approve_nodes::{Approval, approve_nodes};

@@ -9,8 +9,10 @@ mod exit;
 mod export;
 mod init;
 pub mod logs;
+pub mod mirror;
 pub mod node;
 pub mod output;
+mod progress;
 pub mod status;
 pub mod text;
 
@@ -61,6 +63,8 @@ pub struct Globals {
 pub enum Command {
     /// Add, list, show, change, remove, import, export and approve nodes
     Node(node::Args),
+    /// Copy distributions, keep them current, and publish them to the nodes
+    Mirror(mirror::Args),
     /// List, show and end attempts to provision a node
     Attempt(attempt::Args),
     /// Where the whole cluster stands
@@ -89,6 +93,7 @@ async fn dispatch(cli: Cli) -> app::Result<Exit> {
     let context = Context::new(&cli.globals)?;
     let done = match cli.command {
         Command::Node(args) => node::run(&context, args).await,
+        Command::Mirror(args) => mirror::run(&context, args).await,
         Command::Attempt(args) => attempt::run(&context, args).await,
         Command::Status(args) => status::run(&context, &args).await,
         Command::Logs(args) => logs::run(&context, &args).await,
