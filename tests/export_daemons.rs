@@ -2,7 +2,11 @@
 //!
 //! Needs root, iproute2, dnsmasq-base, isc-dhcp-server, udhcpc and isc-dhcp-client. Each test has two network namespaces of its own.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod support {
+    pub mod netns;
+}
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,6 +16,7 @@ use std::process::{Child, Command, Stdio};
 use kickctl::app::export_dhcp::{Form, render};
 use kickctl::config::{Config, Source};
 use kickctl::domain::node::Node;
+use support::netns::{Namespace, cable, run};
 use tempfile::TempDir;
 
 const NODE07: &str = "52:54:00:00:00:07";
@@ -19,53 +24,25 @@ const NODE07_SECOND: &str = "52:54:00:00:01:07";
 const STRANGER: &str = "52:54:00:00:00:99";
 const IPXE: &str = "69505845";
 
-/// A head's and a node's end of one wire: `eth1` with 10.77.0.1 and `eth0` without an address.
+/// A head's and a node's end of one cable: `eth1` with 10.77.0.1 and `eth0` without an address.
 struct Segment {
-    head: String,
-    node: String,
+    head: Namespace,
+    node: Namespace,
 }
 
 impl Segment {
-    fn new(name: &str) -> Self {
-        let made = Self { head: format!("kx{name}h{}", std::process::id()), node: format!("kx{name}n{}", std::process::id()) };
-        for namespace in [&made.head, &made.node] {
-            run(Command::new("ip").args(["netns", "add", namespace]));
-        }
-        let Self { head, node } = &made;
-        run(Command::new("ip").args(["link", "add", "eth1", "netns", head, "type", "veth", "peer", "name", "eth0", "netns", node]));
-        run(made.in_head("ip").args(["addr", "add", "10.77.0.1/24", "dev", "eth1"]));
-        run(made.in_head("ip").args(["link", "set", "lo", "up"]));
-        run(made.in_head("ip").args(["link", "set", "eth1", "up"]));
-        made
-    }
-
-    fn within(namespace: &str, program: &str) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", namespace, program]);
-        command
-    }
-
-    fn in_head(&self, program: &str) -> Command {
-        Self::within(&self.head, program)
-    }
-
-    fn in_node(&self, program: &str) -> Command {
-        Self::within(&self.node, program)
+    fn new() -> Self {
+        let segment = Self { head: Namespace::new("kxh"), node: Namespace::new("kxn") };
+        cable((&segment.head, "eth1"), (&segment.node, "eth0"));
+        segment.head.ip("address add 10.77.0.1/24 dev eth1");
+        segment
     }
 
     /// The node's card becomes another one.
     fn plug(&self, mac: &str) {
-        run(self.in_node("ip").args(["link", "set", "eth0", "down"]));
-        run(self.in_node("ip").args(["link", "set", "eth0", "address", mac]));
-        run(self.in_node("ip").args(["link", "set", "eth0", "up"]));
-    }
-}
-
-impl Drop for Segment {
-    fn drop(&mut self) {
-        for namespace in [&self.head, &self.node] {
-            let _ = Command::new("ip").args(["netns", "del", namespace]).status();
-        }
+        self.node.ip("link set eth0 down");
+        self.node.ip(&format!("link set eth0 address {mac}"));
+        self.node.ip("link set eth0 up");
     }
 }
 
@@ -77,13 +54,6 @@ impl Drop for Daemon {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}: is its package installed?"));
-    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success(), "{command:?}: {text}");
-    text
 }
 
 fn config() -> Config {
@@ -119,7 +89,7 @@ fn udhcpc(segment: &Segment, folder: &Path, options: &[&str]) -> BTreeMap<String
     run(Command::new("chmod").arg("755").arg(&script));
     let told = folder.join("script.env");
     let _ = fs::remove_file(&told);
-    run(segment.in_node("udhcpc").args(["-f", "-q", "-n", "-t", "10", "-T", "1", "-i", "eth0", "-s"]).arg(&script).args(options));
+    run(segment.node.command("udhcpc").args(["-f", "-q", "-n", "-t", "10", "-T", "1", "-i", "eth0", "-s"]).arg(&script).args(options));
     fs::read_to_string(told)
         .unwrap()
         .lines()
@@ -175,10 +145,11 @@ fn dnsmasq_answers_as_the_head_would() {
     let checked = run(Command::new("dnsmasq").arg("--test").arg(format!("--conf-file={}", file.display())));
     assert!(checked.contains("syntax check OK"), "{checked}");
 
-    let segment = Segment::new("m");
+    let segment = Segment::new();
     let _daemon = Daemon(
         segment
-            .in_head("dnsmasq")
+            .head
+            .command("dnsmasq")
             .args(["--keep-in-foreground", "--port=0", "--interface=eth1", "--bind-interfaces", "--user=root", "--no-ping", "--no-hosts"])
             .arg(format!("--conf-file={}", file.display()))
             .arg(format!("--dhcp-leasefile={}", folder.path().join("leases").display()))
@@ -198,12 +169,13 @@ fn isc_dhcpd_answers_as_the_head_would() {
     fs::write(&main, format!("authoritative;\ninclude \"{}\";\n", file.display())).unwrap();
     run(Command::new("dhcpd").args(["-t", "-cf"]).arg(&main));
 
-    let segment = Segment::new("d");
+    let segment = Segment::new();
     let leases = folder.path().join("leases");
     fs::write(&leases, "").unwrap();
     let _daemon = Daemon(
         segment
-            .in_head("dhcpd")
+            .head
+            .command("dhcpd")
             .args(["-4", "-f", "--no-pid", "-cf"])
             .arg(&main)
             .arg("-lf")
@@ -221,10 +193,11 @@ fn isc_dhcpd_answers_as_the_head_would() {
 fn dhclient_gets_its_loader_from_an_exported_dnsmasq() {
     let folder = TempDir::new().unwrap();
     let file = exported(Form::Dnsmasq, folder.path());
-    let segment = Segment::new("c");
+    let segment = Segment::new();
     let _daemon = Daemon(
         segment
-            .in_head("dnsmasq")
+            .head
+            .command("dnsmasq")
             .args(["--keep-in-foreground", "--port=0", "--interface=eth1", "--bind-interfaces", "--user=root", "--no-ping", "--no-hosts"])
             .arg(format!("--conf-file={}", file.display()))
             .arg(format!("--dhcp-leasefile={}", folder.path().join("leases").display()))
@@ -240,7 +213,8 @@ fn dhclient_gets_its_loader_from_an_exported_dnsmasq() {
     let got = folder.path().join("dhclient.leases");
     let pid = folder.path().join("dhclient.pid");
     run(segment
-        .in_node("dhclient")
+        .node
+        .command("dhclient")
         .args(["-1", "-sf", "/bin/true", "-cf"])
         .arg(&client)
         .arg("-lf")

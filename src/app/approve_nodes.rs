@@ -46,8 +46,7 @@ pub async fn approve_nodes(
     let mut nodes = vec![];
     for (at, (machine, name)) in (0..).zip(machines.iter().zip(names)) {
         if held.iter().any(|node| node.name == name) {
-            let (what, value) = ("name", name.to_string());
-            return Err(store::Error::Taken { what, value, claimant: name.clone(), owner: name }.into());
+            return Err(store::Error::Exists(name).into());
         }
         let address = address.map(|first| count_up(first, at)).transpose()?;
         let mut node = from_machine(machine, name, &held);
@@ -116,7 +115,7 @@ mod tests {
         let none = Settings::default();
         let approve = |names, address| approve_nodes(&store, None, names, address, &none);
         assert!(matches!(approve(names("n2"), None).await, Err(Error::Usage(_))));
-        assert!(approve(names("n[1-2]"), None).await.unwrap_err().to_string().contains("already belongs to n1"));
+        assert!(approve(names("n[1-2]"), None).await.unwrap_err().to_string().contains("already a node `n1`"));
         let approval = approve(names("n[2-5]"), Some(Ipv4Addr::new(10, 0, 0, 2))).await.unwrap();
         approval.apply(&store).await.unwrap();
         let nodes = store.nodes().await.unwrap();

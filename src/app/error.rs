@@ -2,6 +2,8 @@
 
 use crate::domain::attempt::Rejected;
 use crate::domain::nodeset::EmptyGroup;
+use crate::provision::library::LibraryError;
+use crate::provision::render;
 use crate::{config, mirror, store};
 
 /// A use case's failure. The command line turns the variant into its exit code.
@@ -28,6 +30,12 @@ pub enum Error {
     /// Something else that was named does not exist.
     #[error("{0}")]
     Missing(String),
+    /// There is no such profile, or it cannot be used.
+    #[error(transparent)]
+    Profile(#[from] LibraryError),
+    /// A template does not render.
+    #[error(transparent)]
+    Template(#[from] render::Error),
     /// Something that was asked for makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -55,7 +63,8 @@ impl Error {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Mirror(error) => error.is_refusal(),
-            Self::Refused(_) | Self::Rejected(_) | Self::Store(store::Error::Busy { .. } | store::Error::Taken { .. }) => true,
+            Self::Store(store::Error::Busy { .. } | store::Error::Taken { .. } | store::Error::Exists(_)) => true,
+            Self::Refused(_) | Self::Rejected(_) => true,
             _ => false,
         }
     }

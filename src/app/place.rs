@@ -57,3 +57,21 @@ impl Place {
         Ok(SqliteStore::open(&self.data.state()).await?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_data_folder_is_where_the_more_specific_word_says() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("x.toml");
+        let text = "data = \"/srv/d\"\ninterface = \"e\"\naddress = \"10.0.0.1\"\nsubnet = \"10.0.0.0/24\"\n";
+        std::fs::write(&file, text).unwrap();
+        let root = |option| Place::data(Some(&file), option).unwrap().root().to_owned();
+        assert_eq!(root(None), Path::new("/srv/d"));
+        assert_eq!(root(Some(place.path())), place.path());
+        assert_eq!(Place::find(Some(&file), None).unwrap().data.root(), Path::new("/srv/d"));
+        assert!(Place::data(Some(&place.path().join("none")), None).is_err(), "a configuration that was named has to be there");
+    }
+}

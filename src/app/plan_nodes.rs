@@ -72,7 +72,7 @@ impl Plan {
     /// Works out and checks what `wanted` means for the nodes there are: a node of that name is replaced.
     ///
     /// # Errors
-    /// [`store::Error::Taken`], and [`Error::Usage`] for a node that cannot be.
+    /// [`store::Error::Taken`], [`store::Error::Exists`], and [`Error::Usage`] for a node that cannot be.
     pub async fn new(store: &dyn Store, wanted: Vec<Node>) -> Result<Self> {
         wanted.iter().try_for_each(check)?;
         let held = store.nodes().await?;
@@ -138,6 +138,7 @@ fn check(node: &Node) -> Result<()> {
 
 /// The same rules as the store's, which has the last word: this one serves dry runs.
 fn no_conflict(held: &[Node], wanted: &[Node]) -> Result<()> {
+    let mut names: HashSet<&NodeName> = HashSet::new();
     let mut owners: HashMap<(&'static str, String), &NodeName> = HashMap::new();
     let replaced: HashSet<&NodeName> = wanted.iter().map(|node| &node.name).collect();
     let kept = held.iter().filter(|node| !replaced.contains(&node.name));
@@ -145,7 +146,10 @@ fn no_conflict(held: &[Node], wanted: &[Node]) -> Result<()> {
         let macs = node.macs.iter().map(|mac| ("MAC address", mac.to_string()));
         let address = node.address.iter().map(|address| ("address", address.to_string()));
         let uuid = node.uuid.iter().map(|uuid| ("UUID", uuid.to_string()));
-        for (what, value) in [("name", node.name.to_string())].into_iter().chain(address).chain(uuid).chain(macs) {
+        if !names.insert(&node.name) {
+            return Err(store::Error::Exists(node.name.clone()).into());
+        }
+        for (what, value) in address.chain(uuid).chain(macs) {
             if let Some(owner) = owners.insert((what, value.clone()), &node.name) {
                 return Err(store::Error::Taken { what, value, claimant: node.name.clone(), owner: owner.clone() }.into());
             }

@@ -60,8 +60,7 @@ impl std::str::FromStr for VariablePath {
 /// As [`Plan::new`]; a name that exists is taken.
 pub async fn add_node(store: &dyn Store, name: NodeName, settings: &Settings) -> Result<Plan> {
     if store.node(&name).await?.is_some() {
-        let (what, value) = ("name", name.to_string());
-        return Err(store::Error::Taken { what, value, claimant: name.clone(), owner: name }.into());
+        return Err(store::Error::Exists(name).into());
     }
     let mut node = blank(name);
     settings.apply(&mut node)?;

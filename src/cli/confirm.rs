@@ -13,7 +13,7 @@ pub fn confirm(what: &str, count: usize, yes: Option<usize>) -> app::Result<()> 
     let refuse = |told: String| Err(app::Error::Refused(told));
     match yes {
         Some(said) if said == count => Ok(()),
-        Some(said) => refuse(format!("this would {what}: nodes are {count}, and --yes says {said}; nothing was changed")),
+        Some(said) => refuse(format!("this would {what}: that is {count}, and --yes says {said}; nothing was changed")),
         None if count <= 1 => Ok(()),
         None if !std::io::stdin().is_terminal() => refuse(format!("this would {what}: confirm with --yes={count}; nothing was changed")),
         None if ask(what)?.trim() == count.to_string() => Ok(()),

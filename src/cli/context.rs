@@ -1,5 +1,6 @@
 //! What every command needs: where the data is, the open state, how to print.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use tokio::sync::OnceCell;
@@ -8,9 +9,8 @@ use super::Globals;
 use super::output::{self, Record};
 use crate::app::head_keys::token_secret;
 use crate::app::place::Place;
-use crate::app::{self, Head};
-use crate::store::SqliteStore;
-use crate::sys::data_dir::DataDir;
+use crate::app::{self, DataDir, Head, SqliteStore};
+use crate::config::Config;
 
 /// What every command needs.
 #[derive(Debug)]
@@ -30,6 +30,14 @@ impl Context {
     pub fn new(globals: &Globals) -> app::Result<Self> {
         let data = Place::data(globals.config.as_deref(), globals.data.as_deref())?;
         Ok(Self { globals: globals.clone(), data, store: OnceCell::new() })
+    }
+
+    /// The configuration.
+    ///
+    /// # Errors
+    /// If there is none, or it is wrong.
+    pub fn config(&self) -> app::Result<Config> {
+        Ok(Place::find(self.globals.config.as_deref(), self.globals.data.as_deref())?.config)
     }
 
     /// The configured head.
@@ -81,12 +89,16 @@ impl Context {
         output::one(self.globals.output, record).map_err(unwritable)
     }
 
-    /// Prints text to standard output as it is.
+    /// Prints text to standard output as it is. False if the reader went away (`| head`): what prints on and on ends then.
     ///
     /// # Errors
     /// As [`Context::list`].
-    pub fn print(&self, text: &str) -> app::Result<()> {
-        output::print(text).map_err(unwritable)
+    pub fn print(&self, text: &str) -> app::Result<bool> {
+        let mut out = anstream::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+            other => other.map(|()| true).map_err(unwritable),
+        }
     }
 
     /// Says on standard error what is good to know, unless asked to be quiet.

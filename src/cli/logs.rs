@@ -6,9 +6,8 @@ use super::context::Context;
 use super::exit::Exit;
 use super::output::{Format, Record};
 use super::text::{harmless, moment};
-use crate::app;
+use crate::app::{self, LogLine, Store};
 use crate::domain::name::NodeName;
-use crate::store::{LogLine, Store};
 
 /// Options of `kickctl logs`.
 #[derive(Debug, clap::Args)]
@@ -46,11 +45,17 @@ pub async fn run(context: &Context, args: &Args) -> app::Result<Exit> {
         let lines = store.log(attempt.id, after, BATCH).await?;
         let full = lines.len() as u32 == BATCH;
         after = lines.last().map_or(after, |line| line.seq);
-        match (context.globals.output, args.follow) {
-            (Format::Json | Format::Yaml, false) => all.extend(lines.into_iter().map(Line)),
-            (Format::Json | Format::Yaml, true) => context.print(&lines.iter().filter_map(json_line).collect::<String>())?,
-            (Format::Table, _) => context.print(&lines.iter().map(|line| show(line) + "\n").collect::<String>())?,
-            (Format::Name, _) => context.print(&lines.iter().map(|line| harmless(&line.text) + "\n").collect::<String>())?,
+        let text: String = match context.globals.output {
+            Format::Json | Format::Yaml if args.follow => lines.iter().filter_map(json_line).collect(),
+            Format::Table => lines.iter().map(|line| show(line) + "\n").collect(),
+            Format::Name => lines.iter().map(|line| harmless(&line.text) + "\n").collect(),
+            Format::Json | Format::Yaml => {
+                all.extend(lines.into_iter().map(Line));
+                String::new()
+            }
+        };
+        if !context.print(&text)? {
+            break;
         }
         match (full, args.follow && !over) {
             (true, _) => {}

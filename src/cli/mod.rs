@@ -13,6 +13,9 @@ pub mod mirror;
 pub mod node;
 pub mod output;
 mod progress;
+pub mod profile;
+pub mod reinstall;
+pub mod serve;
 pub mod status;
 pub mod text;
 
@@ -23,6 +26,8 @@ use clap::{Args, Parser, Subcommand};
 use context::Context;
 pub use exit::Exit;
 use output::Format;
+
+use tracing_subscriber::EnvFilter;
 
 use crate::app;
 
@@ -67,6 +72,12 @@ pub enum Command {
     Mirror(mirror::Args),
     /// List, show and end attempts to provision a node
     Attempt(attempt::Args),
+    #[allow(missing_docs, reason = "a text here would replace the one of the arguments' type in --help")]
+    Profile(profile::Args),
+    #[allow(missing_docs, reason = "as above")]
+    Reinstall(reinstall::Args),
+    #[allow(missing_docs, reason = "as above")]
+    Serve(serve::Args),
     /// Where the whole cluster stands
     Status(status::Args),
     /// What was logged during an attempt: by the head, and by the installer over syslog
@@ -86,22 +97,51 @@ pub enum Command {
 /// # Errors
 /// Whatever the use case failed with.
 pub fn run(cli: Cli) -> app::Result<Exit> {
-    runtime()?.block_on(dispatch(cli))
+    start_log(&cli);
+    match cli.command {
+        // It binds its sockets and drops privileges before there are threads.
+        Command::Serve(_) => serve::run(&Context::new(&cli.globals)?),
+        _ => runtime()?.block_on(dispatch(cli)),
+    }
+}
+
+/// The daemon tells what it does; other commands print their results and tell only what went wrong on the way.
+fn start_log(cli: &Cli) {
+    let usual = i8::from(matches!(cli.command, Command::Serve(_))) + 1;
+    let level = match usual + i8::try_from(cli.globals.verbose).unwrap_or(i8::MAX - 2) - 2 * i8::from(cli.globals.quiet) {
+        ..=0 => "error",
+        1 => "warn",
+        2 => "info",
+        3 => "kickctl=debug,info",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_env("KICKCTL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
 }
 
 async fn dispatch(cli: Cli) -> app::Result<Exit> {
-    let context = Context::new(&cli.globals)?;
-    let done = match cli.command {
-        Command::Node(args) => node::run(&context, args).await,
-        Command::Mirror(args) => mirror::run(&context, args).await,
-        Command::Attempt(args) => attempt::run(&context, args).await,
-        Command::Status(args) => status::run(&context, &args).await,
-        Command::Logs(args) => logs::run(&context, &args).await,
-        Command::Init(args) => init::run(&cli.globals, args).await,
-        Command::Doctor(args) => doctor::run(&cli.globals, args).await,
-        Command::Export(args) => export::run(&cli.globals, args).await,
+    let globals = &cli.globals;
+    match cli.command {
+        // These come before there is a configuration, or read it themselves.
+        Command::Init(args) => init::run(globals, args).await,
+        Command::Doctor(args) => doctor::run(globals, args).await,
+        Command::Export(args) => export::run(globals, args).await,
         Command::Completions(args) => completions::run(&args),
-    };
+        Command::Node(args) => with(globals, async |context| node::run(context, args).await).await,
+        Command::Mirror(args) => with(globals, async |context| mirror::run(context, args).await).await,
+        Command::Attempt(args) => with(globals, async |context| attempt::run(context, args).await).await,
+        Command::Profile(args) => with(globals, async |context| profile::run(context, args).await).await,
+        Command::Reinstall(args) => with(globals, async |context| reinstall::run(context, &args).await).await,
+        Command::Status(args) => with(globals, async |context| status::run(context, &args).await).await,
+        Command::Logs(args) => with(globals, async |context| logs::run(context, &args).await).await,
+        Command::Serve(_) => Ok(Exit::Done),
+    }
+}
+
+/// Runs a command that works with the state, and closes the state after it.
+async fn with(globals: &Globals, command: impl AsyncFnOnce(&Context) -> app::Result<Exit>) -> app::Result<Exit> {
+    let context = Context::new(globals)?;
+    let done = command(&context).await;
     context.close().await;
     done
 }

@@ -12,12 +12,11 @@ use serde_json::Value;
 use super::confirm::confirm;
 use super::context::Context;
 use super::exit::Exit;
-use crate::app::{self, ListFormat, Plan, Settings, VariablePath};
+use crate::app::{self, ListFormat, Plan, Settings, Store, VariablePath};
 use crate::domain::mac::MacAddr;
 use crate::domain::name::{GroupName, NodeName};
 use crate::domain::node::{Arch, Firmware, Uuid};
 use crate::domain::nodeset::{NodeSet, fold};
-use crate::store::Store;
 use print::{NodeDetail, changes, removals};
 
 /// What `kickctl node` can do.

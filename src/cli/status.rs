@@ -10,7 +10,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::output::{Format, Record, table};
 use super::text::{harmless, moment, span};
-use crate::app::{self, AttemptSummary, Status};
+use crate::app::{self, AttemptSummary, Status, Store};
 use crate::domain::name::NodeName;
 
 /// Options of `kickctl status`.
@@ -33,27 +33,41 @@ pub struct Args {
 /// If the state cannot be read.
 pub async fn run(context: &Context, args: &Args) -> app::Result<Exit> {
     let store = context.store().await?;
-    let mut told = app::show_status(store).await?;
-    let redraw = std::io::stdout().is_terminal() && context.globals.output == Format::Table;
-    if !args.watch || !redraw {
+    let told = app::show_status(store).await?;
+    if !args.watch {
         print(context, &told)?;
+    } else if std::io::stdout().is_terminal() && context.globals.output == Format::Table {
+        redraw(context, store, told).await?;
+    } else {
+        follow(context, store, told).await?;
     }
-    while args.watch {
-        if redraw {
-            // Home, then erase: to draw over what was there flickers less than to clear first.
-            context.print(&format!("\x1b[H\x1b[2J{}", picture(&told)))?;
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
+    Ok(Exit::Done)
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Draws the picture anew every second.
+async fn redraw(context: &Context, store: &dyn Store, mut told: Status) -> app::Result<()> {
+    // Home, then erase: in one write, so that it does not flicker.
+    while context.print(&format!("\x1b[H\x1b[2J{}", picture(&told)))? {
+        tokio::time::sleep(SECOND).await;
+        told = app::show_status(store).await?;
+    }
+    Ok(())
+}
+
+/// Prints the picture once, then what changes.
+async fn follow(context: &Context, store: &dyn Store, mut told: Status) -> app::Result<()> {
+    let mut read = print(context, &told)?;
+    while read {
+        tokio::time::sleep(SECOND).await;
         let now = app::show_status(store).await?;
-        if !redraw && now != told {
-            match context.globals.output {
-                Format::Table => context.print(&changes(&told, &now))?,
-                _ => print(context, &now)?,
-            }
+        if now != told {
+            read = if context.globals.output == Format::Table { context.print(&changes(&told, &now))? } else { print(context, &now)? };
         }
         told = now;
     }
-    Ok(Exit::Done)
+    Ok(())
 }
 
 impl Record for Status {
@@ -68,11 +82,12 @@ impl Record for Status {
     }
 }
 
-fn print(context: &Context, status: &Status) -> app::Result<()> {
+/// False if nobody reads any more.
+fn print(context: &Context, status: &Status) -> app::Result<bool> {
     match context.globals.output {
         Format::Table => context.print(&picture(status)),
-        Format::Name if status.attempts.is_empty() => Ok(()),
-        _ => context.one(status),
+        Format::Name if status.attempts.is_empty() => Ok(true),
+        _ => context.one(status).map(|()| true),
     }
 }
 

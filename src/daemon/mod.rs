@@ -1,5 +1,155 @@
-//! `kickctl serve`.
+//! `kickctl serve`: one process that answers DHCP, TFTP, HTTP and syslog on the cluster interface.
+//!
+//! Sockets are bound first, in plain code; then privileges are dropped; only then do threads start, so that no thread keeps them.
 
+mod dhcp;
+mod log_lines;
 mod other_servers;
+mod privileges;
+mod tftp;
 
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{Error, Head, Result};
+use crate::config::{Config, DhcpMode};
+use crate::{net, reconcile, web};
 pub use other_servers::other_servers;
+
+/// How long requests under way may take when the daemon is told to stop.
+const STOPPING: Duration = Duration::from_secs(5);
+
+/// The sockets, bound and not yet served.
+#[derive(Debug)]
+pub struct Bound {
+    dhcp: Option<net::dhcp::Server>,
+    tftp: net::tftp::Server,
+    http: TcpListener,
+    syslog: net::syslog::Server,
+}
+
+/// Binds every socket to the cluster interface and then gives up every privilege.
+///
+/// # Errors
+/// [`Error::Io`] names the server and the port; `kickctl doctor` tells who holds it.
+pub fn bind(config: &Config) -> Result<Bound> {
+    let at = |port| SocketAddr::from((config.address, port));
+    let dhcp = match config.dhcp.mode {
+        DhcpMode::Server => {
+            let place = net::dhcp::Config { interface: config.interface.clone(), address: config.address, port: config.dhcp.port };
+            Some(net::dhcp::Server::bind(&place).map_err(cannot_bind("DHCP", at(config.dhcp.port)))?)
+        }
+        DhcpMode::Off => None,
+    };
+    let tftp = net::tftp::Config { address: at(config.tftp_port), ..net::tftp::Config::new(config.address.into()) };
+    let syslog = net::syslog::Config { address: at(config.syslog_port), ..net::syslog::Config::new(config.address.into()) };
+    let bound = Bound {
+        dhcp,
+        tftp: net::tftp::Server::bind(tftp).map_err(cannot_bind("TFTP", at(config.tftp_port)))?,
+        http: listen(at(config.http_port)).map_err(cannot_bind("HTTP", at(config.http_port)))?,
+        syslog: net::syslog::Server::bind(syslog).map_err(cannot_bind("syslog", at(config.syslog_port)))?,
+    };
+    privileges::drop_all().map_err(|source| Error::Io { what: "privileges could not be dropped".into(), source })?;
+    Ok(bound)
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn cannot_bind(server: &'static str, address: SocketAddr) -> impl Fn(io::Error) -> Error {
+    move |source| Error::Io { what: format!("the {server} server cannot listen on {address}; `kickctl doctor` tells why"), source }
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// If a server fails, or another DHCP server answers on the segment.
+pub async fn serve(head: Head, bound: Bound) -> Result<()> {
+    let stop = CancellationToken::new();
+    let mut tasks: JoinSet<Result<()>> = JoinSet::new();
+    let failed = |what: &'static str| move |source| Error::Io { what: format!("the {what} server failed"), source };
+
+    let http = tokio::net::TcpListener::from_std(bound.http).map_err(failed("HTTP"))?;
+    tasks.spawn(run(web::serve(http, head.clone(), stop.clone().cancelled_owned()), failed("HTTP")));
+    tasks.spawn(run(bound.tftp.run(Arc::new(tftp::Tftp(head.clone())), stop.clone()), failed("TFTP")));
+    let (lines, received) = log_lines::channel();
+    tasks.spawn(run(bound.syslog.run(Arc::new(lines), stop.clone()), failed("syslog")));
+    tasks.spawn(until(stop.clone(), log_lines::write(head.clone(), received)));
+    let reconciled = head.clone();
+    tasks.spawn(until(stop.clone(), async move { reconcile::overdue_attempts(&reconciled).await }));
+    if let Some(server) = bound.dhcp {
+        let (head, stop) = (head.clone(), stop.clone());
+        tasks.spawn(async move {
+            refuse_beside_others(&head.config).await?;
+            server.run(Arc::new(dhcp::Dhcp(head)), stop).await.map_err(failed("DHCP"))
+        });
+    }
+    ready(&head.config);
+    let outcome = tokio::select! {
+        first = tasks.join_next() => first.map_or(Ok(()), flatten),
+        signal = stop_signal() => signal.map_err(failed("signal")),
+    };
+    let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
+    stop.cancel();
+    let _ = tokio::time::timeout(STOPPING, async { while tasks.join_next().await.is_some() {} }).await;
+    outcome
+}
+
+async fn run(server: impl Future<Output = io::Result<()>>, failed: impl Fn(io::Error) -> Error) -> Result<()> {
+    server.await.map_err(failed)
+}
+
+async fn until(stop: CancellationToken, task: impl Future<Output = ()>) -> Result<()> {
+    stop.run_until_cancelled(task).await;
+    stop.cancelled().await;
+    Ok(())
+}
+
+fn flatten(joined: std::result::Result<Result<()>, tokio::task::JoinError>) -> Result<()> {
+    joined.unwrap_or_else(|panic| Err(Error::Io { what: "a server stopped".into(), source: io::Error::other(panic) }))
+}
+
+/// Two DHCP servers on one segment give machines wrong addresses and wrong boot files at random.
+async fn refuse_beside_others(config: &Config) -> Result<()> {
+    if config.dhcp.beside_other_server {
+        return Ok(());
+    }
+    let others = other_servers(config).await.map_err(|why| {
+        Error::Refused(format!("other DHCP servers on {} could not be looked for, and two would do harm: {why}", config.interface))
+    })?;
+    let others: Vec<String> = others.iter().filter(|other| **other != config.address).map(ToString::to_string).collect();
+    if others.is_empty() {
+        tracing::info!("no other DHCP server answers: DHCP is being served");
+        return Ok(());
+    }
+    Err(Error::Refused(format!(
+        "another DHCP server answers on {}: {}. Stop it, or set `dhcp.mode = \"off\"` and use `kickctl export`, or set \
+         `dhcp.beside_other_server = true` if you know that it ignores these machines",
+        config.interface,
+        others.join(", ")
+    )))
+}
+
+fn ready(config: &Config) {
+    tracing::info!("serving on {}: {}", config.interface, config.http_base());
+    let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
+}
+
+async fn stop_signal() -> io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+        _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+    }
+    Ok(())
+}

@@ -1,5 +1,21 @@
 //! What to serve, decided purely: the boot decision, the loader table, loader scripts, rendering, tokens.
 
+pub mod arguments;
+pub mod context;
 pub mod decide;
+#[cfg(test)]
+mod fixture;
+pub mod gate;
+pub mod inventory;
+pub mod library;
 pub mod loader;
+pub mod preseed;
+pub mod render;
 pub mod script;
+pub mod tokens;
+pub mod values;
+pub mod variables;
+
+pub use arguments::kernel_args;
+pub use gate::gate_answer;
+pub use variables::Settings;

@@ -25,7 +25,7 @@ pub enum Error {
     /// Two nodes cannot share this.
     #[error("{what} `{value}` of {claimant} already belongs to {owner}: remove it there first, or give {claimant} another")]
     Taken {
-        /// `name`, `MAC address`, `address`, `UUID`.
+        /// `MAC address`, `address`, `UUID`.
         what: &'static str,
         /// The value.
         value: String,
@@ -34,6 +34,9 @@ pub enum Error {
         /// Who has it.
         owner: NodeName,
     },
+    /// Two nodes cannot have the same name.
+    #[error("there is already a node `{0}`: `kickctl node show {0}` shows it, `kickctl node set {0}` changes it")]
+    Exists(NodeName),
     /// There is no such node.
     #[error("there is no node `{0}`: `kickctl node list` shows those there are")]
     NoNode(NodeName),
@@ -118,8 +121,8 @@ pub trait Store: Send + Sync {
     async fn node(&self, name: &NodeName) -> Result<Option<Node>>;
     /// The node that owns this Ethernet address.
     async fn node_by_mac(&self, mac: MacAddr) -> Result<Option<Node>>;
-    /// Adds nodes and replaces nodes that exist, all or none. [`Error::Taken`] names both owners of a duplicate name, MAC
-    /// address, address or UUID. A discovered machine whose MAC address a node takes is discovered no more.
+    /// Adds nodes and replaces nodes that exist, all or none. [`Error::Exists`] for a duplicate name; [`Error::Taken`] names
+    /// both owners of a duplicate MAC address, address or UUID. A discovered machine whose MAC address a node takes is discovered no more.
     async fn change_nodes(&self, added: &[Node], changed: &[Node]) -> Result<()>;
     /// Adds nodes, all or none, as [`Store::change_nodes`] does.
     async fn add_nodes(&self, nodes: &[Node]) -> Result<()> {

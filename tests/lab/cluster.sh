@@ -63,9 +63,10 @@ lab_tap() {
     echo "tap$1"
 }
 
-# A process id may be reused after its process has ended: the start time is recorded with it.
+# A process id may be reused after its process has ended: the start time is recorded with it. A zombie has none: it has ended,
+# even where the machine's first process (in a container) never collects it.
 lab_record() { echo "$1 $(lab_start_time "$1")" >"$2"; }
-lab_start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+lab_start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 != "Z" { print $20 }'; }
 
 # lab_alive FILE: is the process recorded in FILE still that process?
 lab_alive() {
@@ -135,6 +136,7 @@ node_start() {
     args+=(-display none -vga none -nodefaults -daemonize -pidfile "$dir/qemu.pid" -monitor "unix:$dir/monitor,server=on,wait=off")
     args+=(-chardev "file,id=serial,path=$serial,append=on" -serial chardev:serial)
     args+=(-object "rng-random,id=rng,filename=/dev/urandom" -device "virtio-rng-pci,rng=rng")
+    args+=(-uuid "00000000-0000-4000-8000-${mac//:/}" -smbios "type=1,serial=$name")
     local rom="romfile=" boot=""
     case "$firmware" in
     bios)
@@ -196,6 +198,12 @@ node_wait_off() {
 
 # node_serial NAME: the path of the node's serial log.
 node_serial() { readlink "$LAB_DIR/nodes/$1/serial"; }
+
+# lab_screen SERIAL_LOG LINES: the end of a node's screen as plain lines.
+lab_screen() {
+    [ -f "$1" ] || return 0
+    tail -c 8000 "$1" | tr '\r' '\n' | sed 's/\x1b\[[0-9;=?]*[A-Za-z]//g' | grep -av '^ *$' | tail -n "$2" | cut -c1-160 || true
+}
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     [ $# -ge 2 ] || { sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2; }

@@ -13,16 +13,15 @@ firmware="${DEMO_FIRMWARE:-bios}"
 limit=$((${DEMO_MINUTES:-45} * 60))
 say() { printf '\n== %s\n' "$*"; }
 
-if [ -z "${DEMO_BUILT:-}" ]; then
+if [ -z "${DEMO_READY:-}" ]; then
     say "setting up this machine"
     "$here/setup.sh" demo
     say "building kickctl"
     kick_build
-    export DEMO_BUILT="$KICKCTL"
+    export KICKCTL DEMO_READY=1
     # Network namespaces need root; the build does not.
     [ "$EUID" -eq 0 ] || exec sudo -E "$0" "$@"
 fi
-KICKCTL="$DEMO_BUILT"
 work="$(repository_root)/target/demo"
 KICK_DATA="$work/data"
 
@@ -34,7 +33,7 @@ finish() {
     if [ "$status" -ne 0 ]; then
         say "FAILED; the ends of the server's log and of the node's screen (all of it in $work):"
         tail -n 25 "$work/kickctl.log" 2>/dev/null || true
-        tail -c 2500 "$work/serial.log" 2>/dev/null | tr '\r' '\n' | tail -n 15 || true
+        lab_screen "$work/serial.log" 15
     fi
     lab_down
     [ -z "${SUDO_UID:-}" ] || chown -R "$SUDO_UID:" "$work"
@@ -43,30 +42,26 @@ finish() {
 
 # follow NODE: print each stage as it passes; returns when the attempt is verified, fails when it cannot be any more.
 follow() {
-    local began=$SECONDS seen=0 state lines
+    local began=$SECONDS seen=0 stages state
     while true; do
-        mapfile -t lines < <(kick_stages "$1")
-        for ((; seen < ${#lines[@]}; seen++)); do printf '  %5d s  %s\n' $((SECONDS - began)) "${lines[seen]#* }"; done
-        state="$(kick_state "$1")"
+        mapfile -t stages < <(kick_stages "$1")
+        for ((; seen < ${#stages[@]}; seen++)); do printf '  %5d s  %s\n' "${stages[seen]%% *}" "${stages[seen]#* }"; done
+        state="$(kick_attempt "$1" '"\(.over) \(.state)"')"
         case "$state" in
-        verified) return 0 ;;
-        failed | held | fallback) echo "the attempt is $state" >&2 && kick_head explain "$1" >&2 && return 1 ;;
+        "true verified") return 0 ;;
+        true*) kick_attempt "$1" '"the attempt is \(.state): \(.why)"' >&2 && return 1 ;;
         esac
-        [ $((SECONDS - began)) -lt "$limit" ] || { echo "still \"$state\" after $((limit / 60)) minutes" >&2 && return 1; }
+        [ $((SECONDS - began)) -lt "$limit" ] || { echo "not verified after $((limit / 60)) minutes" >&2 && return 1; }
         lab_alive "$LAB_DIR/nodes/$1/pid" || { echo "the virtual machine of $1 is off" >&2 && return 1; }
         sleep 2
     done
 }
 
-# stage_table NODE: each stage with the seconds since the node was armed and since the stage before.
+# stage_table NODE: each stage of its last attempt, when it began since the node was armed, and how long it took.
 stage_table() {
-    local at stage first="" before
-    printf '  %-28s %10s %10s\n' stage "since armed" took
-    kick_stages "$1" | while read -r at stage; do
-        at="$(date -d "$at" +%s)"
-        printf '  %-28s %9d s %8d s\n' "$stage" $((at - ${first:=$at})) $((at - ${before:-$at}))
-        before="$at"
-    done
+    printf '  %-28s %10s %10s\n' stage began took
+    kick_stages "$1" | awk 'NR > 1 { line($1 - began) } { began = $1; stage = $2 } END { line("") }
+        function line(took) { printf "  %-28s %8d s %10s\n", stage, began, took == "" ? "" : took " s" }'
 }
 
 lab_use demo
@@ -94,4 +89,4 @@ if [ -n "${DEMO_AGAIN:-}" ]; then
 fi
 say "node07 is verified: installed over the network, booted from its own disk"
 stage_table node07
-echo "  it called home with: $(kick_home node07)"
+echo "  it called home with: $(kick_attempt node07 '.home | tojson')"

@@ -10,9 +10,10 @@ repository_root() { git -C "$(dirname "${BASH_SOURCE[0]}")" rev-parse --show-top
 kick() { "$KICKCTL" --data "$KICK_DATA" "$@"; }
 kick_head() { lab_run "$KICKCTL" --data "$KICK_DATA" "$@"; }
 
-# kick_build: the release binary; prints nothing when it is fresh.
+# kick_build: the release binary, unless KICKCTL names one already.
 kick_build() {
-    (cd "$(repository_root)" && "$(kick_cargo)" build --release --locked --quiet)
+    [ -z "${KICKCTL:-}" ] || return 0
+    (cd "$(repository_root)" && "$(kick_cargo)" build --release --locked)
     KICKCTL="${CARGO_TARGET_DIR:-$(repository_root)/target}/release/kickctl"
 }
 kick_cargo() { command -v cargo || echo "$HOME/.cargo/bin/cargo"; }
@@ -49,7 +50,6 @@ kick_arm() {
     kick_head reinstall "$1" --yes=1
 }
 
-# kick_state NODE: the attempt's state, one word. kick_stages NODE: lines "TIME STAGE" (RFC 3339), oldest first. kick_home NODE: the call home.
-kick_state() { kick_head attempt show "$1" -o json | jq -r '.state | if type == "object" then .state else . end'; }
-kick_stages() { kick_head attempt show "$1" -o json | jq -r '(.armed_at + " armed"), ((.progress // .).passed[] | .at + " " + .stage)'; }
-kick_home() { kick_head attempt show "$1" -o json | jq -c '(.progress // .).home'; }
+# kick_attempt NODE FILTER: what jq makes of the node's last attempt. kick_stages NODE: lines "SECONDS STAGE", since it was armed.
+kick_attempt() { kick_head attempt show "$1" -o json | jq -r "$2"; }
+kick_stages() { kick_attempt "$1" '.stages[] | "\(.seconds | floor) \(.stage)"'; }

@@ -250,6 +250,7 @@ pub fn mirrors(seen: &[(String, bool)]) -> Finding {
 pub fn nodes(count: usize, unassigned: &[NodeName]) -> Finding {
     const CHECK: &str = "nodes";
     match unassigned.first() {
+        None if count == 0 => Finding::ok(CHECK, "none yet"),
         None => Finding::ok(CHECK, format!("{count}, all with a profile")),
         Some(first) => Finding::warn(
             CHECK,

@@ -62,6 +62,8 @@ pub async fn doctor(place: &Place, others: Option<OtherServers>) -> Vec<Finding>
     let mut findings = vec![check::interface(config, &probe::interfaces())];
     findings.extend(probe::ports(config).iter().map(|seen| check::port(config, seen)));
     findings.push(check::rights(config, condition::may_bind_low_ports()));
+    // Why nobody can be asked on an interface that is not there needs no second remedy.
+    let others = others.filter(|others| others.is_ok() || findings[0].level != Level::Fail);
     findings.extend(others.map(|others| check::other_servers(config, &others)));
     findings.extend(probe::loaders(config, data).into_iter().map(|(loader, found)| check::loader(loader, found.as_deref())));
     findings.push(check::space(data.root(), probe::free_space(data.root())));

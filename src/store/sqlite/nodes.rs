@@ -74,7 +74,7 @@ pub async fn change(at: &mut SqliteConnection, added: &[Node], changed: &[Node])
     }
     for node in added {
         if exists(at, &node.name).await? {
-            return Err(taken(node, "name", node.name.to_string(), node.name.clone()));
+            return Err(Error::Exists(node.name.clone()).into());
         }
         let sql = "INSERT INTO nodes (name, arch, member_of, variables, facts) VALUES ($1, '', '', '', '{}')";
         sqlx::query(sql).bind(node.name.as_str()).execute(&mut *at).await?;

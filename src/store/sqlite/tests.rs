@@ -101,7 +101,7 @@ async fn a_duplicate_names_both_owners_and_nothing_of_the_batch_stays() {
     let same_address = Node { address: Some(Ipv4Addr::new(10, 0, 0, 1)), ..node("node02", 2) };
     let same_uuid = Node { uuid, ..node("node02", 2) };
     for (claimant, expected) in [
-        (node("node01", 2), "name `node01` of node01 already belongs to node01"),
+        (node("node01", 2), "there is already a node `node01`"),
         (same_mac, "MAC address `02:00:00:00:00:01` of node02 already belongs to node01"),
         (same_address, "address `10.0.0.1` of node02 already belongs to node01"),
         (same_uuid, "UUID `00112233-4455-6677-8899-aabbccddeeff` of node02 already belongs to node01"),

@@ -1,0 +1,45 @@
+# Every target does its own set-up on a fresh Debian machine (as root, or through sudo) and says what it installs.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help build demo test test-full bench lint clean
+
+# In CI the compiled artefacts live outside the checkout, so that the next fresh clone finds them.
+ifeq ($(CI),true)
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kickctl/target
+endif
+as_root := $(if $(filter 0,$(shell id -u)),,sudo -E)
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+help:        ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## */  make \1\t/p' Makefile | expand -t 20
+
+build:       ## the release binary, in target/release
+	cargo build --release --locked
+
+demo:        ## watch an empty virtual machine install itself (DEMO_FIRMWARE=uefi, LOCAL_PACKAGES=DIR)
+	tests/lab/demo.sh
+
+test:        ## unit and integration tests, then both boot paths in QEMU up to the installer
+	tests/lab/setup.sh test
+	cargo test --locked
+	$(as_root) env PATH="$$PATH" KICKCTL="$${CARGO_TARGET_DIR:-$$PWD/target}/debug/kickctl" tests/lab/test-boot.sh
+
+test-full: test  ## besides: a whole installation by BIOS, and by UEFI with a reinstallation
+	tests/lab/demo.sh
+	DEMO_FIRMWARE=uefi DEMO_AGAIN=1 tests/lab/demo.sh
+
+bench:       ## kickctl against aptly; writes target/bench.json
+	tests/lab/bench.sh
+
+lint:        ## format, clippy, rustdoc, shellcheck, licences
+	tests/lab/setup.sh test
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+	shellcheck -x -P . tests/lab/*.sh .ci/run
+	if cargo deny --version >/dev/null 2>&1; then cargo deny check licenses; else echo "lint: cargo-deny is not installed; licences not checked"; fi
+
+clean:       ## what was compiled and what the demo left
+	cargo clean
+	rm -rf target

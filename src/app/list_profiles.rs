@@ -1,0 +1,30 @@
+//! The profiles that a head knows: shipped ones and the site's.
+
+use std::collections::BTreeMap;
+
+use super::Result;
+use crate::config::profile_file::{self, PROFILE, ProfileFiles};
+use crate::provision::library::{Entry, Library, Template, digest_of};
+use crate::sys::data_dir::DataDir;
+
+/// Reads all profiles.
+///
+/// # Errors
+/// If a site's profile is wrong; the message names the file and the place in it.
+pub fn list_profiles(data: &DataDir) -> Result<Library> {
+    let all = profile_file::load_all(&data.profiles())?;
+    Ok(Library::new(all.into_iter().map(entry)))
+}
+
+fn entry(files: ProfileFiles) -> Entry {
+    let digest = digest_of(files.files.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+    let name = &files.profile.name;
+    let place = if files.origin == "built in" { format!("profiles/{name}") } else { files.origin.clone() };
+    let templates: BTreeMap<String, Template> = files
+        .files
+        .into_iter()
+        .filter(|(file, _)| file != PROFILE)
+        .map(|(file, text)| (file.trim_end_matches(".hbs").to_owned(), Template { file: format!("{place}/{file}"), text }))
+        .collect();
+    Entry { profile: files.profile, origin: files.origin, templates, digest }
+}

@@ -1,0 +1,35 @@
+//! Orders an installation: the one word that lets a node's disk be written.
+
+use time::OffsetDateTime;
+
+use super::preflight::{Ready, preflight};
+use super::{Error, Head, Result};
+use crate::domain::attempt::Attempt;
+use crate::domain::name::NodeName;
+use crate::domain::profile::Assignment;
+
+/// Arms an attempt for each node, after a preflight for all of them. Snapshot, profile digest and variables are frozen here.
+///
+/// # Errors
+/// [`Error::Refused`] if one of them has no assignment, an unfinished attempt, or fails the preflight: none is armed then.
+pub async fn reinstall(head: &Head, nodes: &[NodeName], dry_run: bool, now: OffsetDateTime) -> Result<Vec<Attempt>> {
+    let mut assignments: Vec<Assignment> = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        let assignment = head.store.assignment(node).await?;
+        assignments.push(
+            assignment
+                .ok_or_else(|| Error::Refused(format!("{node} has no profile: `kickctl profile assign {node} PROFILE` gives it one")))?,
+        );
+        if let Some(last) = head.store.last_attempt(node).await?.filter(|last| !last.state.is_over()) {
+            return Err(crate::store::Error::Busy { node: node.clone(), number: last.number, state: last.state.name() }.into());
+        }
+    }
+    let ready: Vec<Ready> = preflight(head, &assignments).await?;
+    let mut armed = Vec::with_capacity(ready.len());
+    if !dry_run {
+        for Ready { node, order, .. } in &ready {
+            armed.push(head.store.arm(&node.name, order, now).await?);
+        }
+    }
+    Ok(armed)
+}

@@ -1,0 +1,119 @@
+//! `kickctl reinstall`: the word that lets disks be written.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::Exit;
+use super::confirm::confirm;
+use super::context::Context;
+use super::output::Record;
+use crate::app::reinstall::reinstall;
+use crate::app::{self, Error, Head, select_nodes};
+use crate::domain::attempt::{Attempt, State};
+use crate::domain::name::NodeName;
+use crate::domain::nodeset::{NodeSet, fold};
+
+/// Installs nodes anew when they next boot over the network; what is on the chosen disk is lost
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kickctl reinstall node07                     arms an attempt; power the node on, or have it reboot
+  kickctl reinstall 'node[01-64]' --yes=64     many nodes need their number
+  kickctl reinstall node07 --wait              until it is verified (exit 0) or failed (exit 1)
+  kickctl reinstall @rack3 --dry-run           what would be installed")]
+pub struct Args {
+    /// Nodes, such as node07, node[01-64], @group
+    nodes: NodeSet,
+    /// The number of nodes, for more than one
+    #[arg(long, value_name = "N")]
+    yes: Option<usize>,
+    /// Wait until every node is verified or has failed
+    #[arg(long)]
+    wait: bool,
+    /// With --wait: give up after this many seconds (exit 5)
+    #[arg(long, value_name = "SECONDS", requires = "wait")]
+    timeout: Option<u64>,
+    /// Check everything and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// An armed attempt, as it is printed.
+#[derive(Serialize)]
+struct Armed {
+    node: String,
+    attempt: u32,
+    profile: String,
+    mirror: String,
+    snapshot: String,
+}
+
+impl Record for Armed {
+    const COLUMNS: &'static [&'static str] = &["node", "attempt", "profile", "mirror", "snapshot"];
+    fn cells(&self) -> Vec<String> {
+        vec![self.node.clone(), self.attempt.to_string(), self.profile.clone(), self.mirror.clone(), self.snapshot.clone()]
+    }
+    fn name(&self) -> String {
+        self.node.clone()
+    }
+}
+
+pub(super) async fn run(context: &Context, args: &Args) -> app::Result<Exit> {
+    let head = context.head().await?;
+    let nodes: Vec<NodeName> = select_nodes(&*head.store, &args.nodes).await?.into_iter().map(|node| node.name).collect();
+    if !args.dry_run {
+        confirm(&format!("install {} anew and lose what is on the chosen disks", fold(&nodes)), nodes.len(), args.yes)?;
+    }
+    let armed = reinstall(&head, &nodes, args.dry_run, OffsetDateTime::now_utc()).await?;
+    if args.dry_run {
+        context.note(&format!("{} can be installed; nothing was changed", fold(&nodes)));
+        return Ok(Exit::Done);
+    }
+    context.list(&armed.iter().map(row).collect::<Vec<_>>())?;
+    context.note(&format!("{}: armed. Power on or reboot over the network to install; `kickctl status -w` follows it", fold(&nodes)));
+    if args.wait { wait(&head, &armed, args.timeout).await } else { Ok(Exit::Done) }
+}
+
+fn row(attempt: &Attempt) -> Armed {
+    Armed {
+        node: attempt.node.to_string(),
+        attempt: attempt.number,
+        profile: attempt.order.profile.to_string(),
+        mirror: attempt.order.mirror.to_string(),
+        snapshot: attempt.order.snapshot.to_string(),
+    }
+}
+
+async fn wait(head: &Head, armed: &[Attempt], timeout: Option<u64>) -> app::Result<Exit> {
+    let begun = std::time::Instant::now();
+    let mut told = vec![String::new(); armed.len()];
+    loop {
+        let (mut open, mut failed) = (0, 0);
+        for (attempt, told) in armed.iter().zip(&mut told) {
+            let Some(now) = head.store.attempt(attempt.id).await? else { continue };
+            let name = now.state.name();
+            if *told != name {
+                anstream::eprintln!("{}: {name}", now.node);
+                *told = name;
+            }
+            open += usize::from(!now.state.is_over());
+            failed += usize::from(now.state.is_over() && now.state != State::Verified);
+        }
+        if open == 0 {
+            return Ok(match failed {
+                0 => Exit::Done,
+                all if all == armed.len() => Exit::Failed,
+                _ => Exit::Partly,
+            });
+        }
+        if timeout.is_some_and(|limit| begun.elapsed() >= Duration::from_secs(limit)) {
+            return Err(Error::TimedOut(format!(
+                "{open} of {} attempts are not over: `kickctl status` shows where they stand",
+                armed.len()
+            )));
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}

@@ -1,0 +1,34 @@
+//! The kernel command line of an installer.
+
+use super::context::Context;
+
+/// Longest kernel command line on x86 (`COMMAND_LINE_SIZE` in Linux) less the byte that ends it.
+pub const MAX_ARGUMENTS: usize = 2047;
+
+/// The Debian installer's kernel arguments, those of the installed system after `---`. The loader adds `initrd=`.
+///
+/// - DHCP option 12 beats `hostname=` and a preseeded `netcfg/get_hostname`; `netcfg/hostname=` forces the name.
+/// - netcfg chooses the interface whose address stands in `BOOTIF=` if it was told `auto`: without both, a machine with two cards is asked.
+/// - No secret is in here: every user of the node can read `/proc/cmdline`.
+pub fn kernel_args(context: &Context) -> String {
+    let name = &context.node.name;
+    let mut words = vec!["auto=true".to_owned(), "priority=critical".to_owned(), format!("url={}/preseed.cfg", context.attempt.boot_url)];
+    words.push("interface=auto".into());
+    words.extend(context.node.mac.map(|mac| format!("BOOTIF={}", mac.bootif())));
+    words.extend([format!("hostname={name}"), format!("netcfg/hostname={name}")]);
+    if !context.net.domain.is_empty() {
+        words.push(format!("domain={}", context.net.domain));
+    }
+    // The full-screen front ends draw on a serial console what nobody can read afterwards.
+    words.push("DEBIAN_FRONTEND=text".into());
+    words.push(format!("log_host={}", context.head.address));
+    words.push(format!("log_port={}", context.head.syslog_port));
+    let consoles: Vec<String> = context.settings.console.iter().map(|console| format!("console={}", console.as_str())).collect();
+    words.extend(consoles.iter().cloned());
+    words.push(context.settings.installer_args.as_str().to_owned());
+    words.push("---".into());
+    words.extend(consoles);
+    words.push(context.settings.kernel_args.as_str().to_owned());
+    words.retain(|word| !word.is_empty());
+    words.join(" ")
+}

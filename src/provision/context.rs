@@ -1,0 +1,352 @@
+//! What templates see: one typed context per node and attempt, and the secrets apart from it.
+
+use std::net::Ipv4Addr;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::variables::{Filesystem, Settings, Upgrade};
+use crate::domain::attempt::AttemptId;
+use crate::domain::mac::MacAddr;
+use crate::domain::mirror::{PublishedSuite, Snapshot};
+use crate::domain::name::{MirrorName, NodeName, ProfileName, SnapshotId};
+use crate::domain::node::{Arch, Firmware};
+
+/// Everything that a node's files are rendered from, but the secrets.
+#[derive(Clone, Debug, Serialize)]
+pub struct Context {
+    /// The machine.
+    pub node: NodeFacts,
+    /// The head.
+    pub head: HeadFacts,
+    /// The nodes' network.
+    pub net: NetFacts,
+    /// What is installed from, and what the installed system uses.
+    pub mirror: MirrorFacts,
+    /// The attempt.
+    pub attempt: AttemptFacts,
+    /// All nodes with a fixed address, for `/etc/hosts`.
+    pub hosts: Vec<Host>,
+    /// The merged variables, validated.
+    pub settings: Settings,
+}
+
+/// The machine.
+#[derive(Clone, Debug, Serialize)]
+pub struct NodeFacts {
+    /// Name and host name.
+    pub name: NodeName,
+    /// Its fixed address, if it has one.
+    pub address: Option<Ipv4Addr>,
+    /// The interface it booted from.
+    pub mac: Option<MacAddr>,
+    /// Its architecture.
+    pub arch: Arch,
+    /// How it booted.
+    pub firmware: Firmware,
+}
+
+/// The head.
+#[derive(Clone, Debug, Serialize)]
+pub struct HeadFacts {
+    /// Its host name, one label: part of the name of its key's file.
+    pub name: String,
+    /// `http://10.0.0.1:8080`, without a slash at the end.
+    pub url: String,
+    /// Where its HTTP server is.
+    pub address: Ipv4Addr,
+    /// The HTTP server's TCP port.
+    pub port: u16,
+    /// UDP port of its syslog receiver.
+    pub syslog_port: u16,
+}
+
+/// The nodes' network.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct NetFacts {
+    /// The DNS domain; may be empty.
+    pub domain: String,
+    /// The way out.
+    pub router: Option<Ipv4Addr>,
+    /// DNS servers.
+    pub dns: Vec<Ipv4Addr>,
+    /// Time servers.
+    pub ntp: Vec<Ipv4Addr>,
+}
+
+/// The mirror.
+#[derive(Clone, Debug, Serialize)]
+pub struct MirrorFacts {
+    /// Its name.
+    pub name: MirrorName,
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// `10.0.0.1:8080`.
+    pub host: String,
+    /// The snapshot's folder on it, with a leading slash: what is installed cannot change under an attempt.
+    pub directory: String,
+    /// The published mirror's folder on it: what the installed system follows.
+    pub published: String,
+    /// The suite to install.
+    pub suite: String,
+    /// The suite that holds the installer's packages.
+    pub udeb_suite: String,
+    /// Its components.
+    pub components: Vec<String>,
+    /// All suites that the installed system shall use.
+    pub suites: Vec<Suite>,
+}
+
+/// A suite of the installed system's sources.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Suite {
+    /// Its name under `dists/`.
+    pub name: String,
+    /// Its components.
+    pub components: Vec<String>,
+    /// True if the head signed it, false if it carries upstream's signature.
+    pub signed_by_head: bool,
+}
+
+/// The attempt.
+#[derive(Clone, Debug, Serialize)]
+pub struct AttemptFacts {
+    /// Unique within the head.
+    pub id: AttemptId,
+    /// Counts for each node.
+    pub number: u32,
+    /// The profile.
+    pub profile: ProfileName,
+    /// `http://10.0.0.1:8080/boot/TOKEN`.
+    pub boot_url: String,
+}
+
+/// A line of `/etc/hosts`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Host {
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Its name without the domain.
+    pub name: String,
+}
+
+/// What only the node itself may know. `takeover.sh` and what follows it are rendered with it; a boot file that asks for a secret
+/// does not render.
+#[derive(Clone, Debug, Serialize)]
+pub struct Secrets {
+    /// Opens the gate and is accepted for reports.
+    pub report_token: String,
+    /// root's password hash; `!` where there is none.
+    pub root_password_hash: String,
+    /// The users' password hashes.
+    pub password_hashes: Vec<UserHash>,
+    /// The site's own.
+    pub secret: Map<String, Value>,
+}
+
+/// A user's password hash.
+#[derive(Clone, Debug, Serialize)]
+pub struct UserHash {
+    /// The user.
+    pub name: String,
+    /// The hash; `!` where there is none.
+    pub hash: String,
+}
+
+/// What `profile render` shows instead.
+pub const MASK: &str = "********";
+
+impl Secrets {
+    /// The secrets of an attempt.
+    pub fn new(settings: &Settings, report_token: &str) -> Self {
+        let hash = |hash: &Option<super::values::PasswordHash>| hash.as_ref().map_or("!", |hash| hash.as_str()).to_owned();
+        Self {
+            report_token: report_token.to_owned(),
+            root_password_hash: hash(&settings.root_password_hash),
+            password_hashes: settings
+                .users
+                .iter()
+                .map(|(name, user)| UserHash { name: name.as_str().to_owned(), hash: hash(&user.password_hash) })
+                .collect(),
+            secret: settings.secret.clone(),
+        }
+    }
+
+    /// The same shape with nothing in it that must not be seen.
+    #[must_use]
+    pub fn masked(&self) -> Self {
+        let hash = |hash: &str| if hash == "!" { hash.to_owned() } else { MASK.to_owned() };
+        Self {
+            report_token: MASK.into(),
+            root_password_hash: hash(&self.root_password_hash),
+            password_hashes: self.password_hashes.iter().map(|user| UserHash { name: user.name.clone(), hash: hash(&user.hash) }).collect(),
+            secret: self.secret.iter().map(|(key, value)| (key.clone(), mask(value))).collect(),
+        }
+    }
+}
+
+fn mask(value: &Value) -> Value {
+    match value {
+        Value::Object(table) => table.iter().map(|(key, value)| (key.clone(), mask(value))).collect(),
+        Value::Array(items) => items.iter().map(mask).collect(),
+        _ => MASK.into(),
+    }
+}
+
+impl MirrorFacts {
+    /// What a snapshot offers to a node: the first suite that is no appendix of another is installed; its `-updates` and `-security` join
+    /// it where `security` is wanted and the snapshot has them apart. `None` if the snapshot has no suite at all.
+    pub fn of(snapshot: &Snapshot, host: &str, security: bool) -> Option<Self> {
+        let appendix = |suite: &PublishedSuite| ["-updates", "-security", "-backports"].iter().any(|end| suite.suite.ends_with(end));
+        let main = snapshot.suites.iter().find(|suite| !appendix(suite)).or_else(|| snapshot.suites.first())?;
+        let belongs = |suite: &PublishedSuite| {
+            let of_main = |name: &str| suite.suite == format!("{name}-updates") || suite.suite == format!("{name}-security");
+            security && (of_main(&main.suite) || of_main(&main.codename))
+        };
+        let suites = std::iter::once(main).chain(snapshot.suites.iter().filter(|suite| belongs(suite)));
+        let installable = |suite: &PublishedSuite| -> Vec<String> {
+            suite.components.iter().filter(|component| !component.ends_with("/debian-installer")).cloned().collect()
+        };
+        Some(Self {
+            name: snapshot.mirror.clone(),
+            snapshot: snapshot.id.clone(),
+            host: host.to_owned(),
+            directory: format!("/snapshots/{}/{}", snapshot.mirror, snapshot.id),
+            published: format!("/mirror/{}", snapshot.mirror),
+            suite: main.suite.clone(),
+            udeb_suite: main.suite.clone(),
+            components: installable(main),
+            suites: suites
+                .map(|suite| Suite { name: suite.suite.clone(), components: installable(suite), signed_by_head: suite.rebuilt })
+                .collect(),
+        })
+    }
+}
+
+impl Context {
+    /// The node's name with its domain, if there is one.
+    pub fn fqdn(&self) -> String {
+        match self.net.domain.as_str() {
+            "" => self.node.name.to_string(),
+            domain => format!("{}.{domain}", self.node.name),
+        }
+    }
+
+    /// The kernel package.
+    pub fn kernel(&self) -> String {
+        match self.settings.kernel.as_str() {
+            "default" => format!("linux-image-{}", self.node.arch.debian()),
+            named => named.to_owned(),
+        }
+    }
+
+    /// The time servers.
+    pub fn ntp(&self) -> Vec<String> {
+        match &self.settings.ntp {
+            Some(servers) => servers.iter().map(|server| server.as_str().to_owned()).collect(),
+            None => self.net.ntp.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// What the installer adds to the base system in its package step: what is named, and what other settings need.
+    pub fn packages(&self) -> Vec<String> {
+        let settings = &self.settings;
+        let mut packages: Vec<String> = settings.packages.iter().map(|name| name.as_str().to_owned()).collect();
+        let keys = !settings.root_ssh_keys.is_empty() || settings.users.values().any(|user| !user.ssh_keys.is_empty());
+        let needed = [
+            (keys, "openssh-server"),
+            (settings.users.values().any(|user| user.sudo), "sudo"),
+            (settings.mounts.iter().any(|mount| mount.kind.as_str().starts_with("nfs")), "nfs-common"),
+            (!self.ntp().is_empty(), "systemd-timesyncd"),
+        ];
+        packages.extend(needed.into_iter().filter(|(needed, _)| *needed).map(|(_, name)| name.to_owned()));
+        let mut seen = std::collections::BTreeSet::new();
+        packages.retain(|name| seen.insert(name.clone()));
+        packages
+    }
+
+    /// Everything that must be in the snapshot for this node, and why.
+    pub fn required_packages(&self) -> Vec<(String, &'static str)> {
+        let mut all = vec![(self.kernel(), "variable `kernel`")];
+        all.extend(["initramfs-tools", "busybox", "zstd"].map(|name| (name.to_owned(), "the initial RAM disk")));
+        all.extend(["grub-common", "os-prober"].map(|name| (name.to_owned(), "the boot loader")));
+        let loader = match (self.node.firmware, self.node.arch) {
+            (Firmware::Bios, _) => "grub-pc",
+            (Firmware::Uefi, Arch::Amd64) => "grub-efi-amd64",
+            (Firmware::Uefi, Arch::Arm64) => "grub-efi-arm64",
+        };
+        all.push((loader.to_owned(), "the boot loader"));
+        let filesystems =
+            std::iter::once(self.settings.filesystem).chain(self.settings.partitions.iter().map(|partition| partition.filesystem));
+        all.extend(filesystems.map(|filesystem| {
+            let tools = match filesystem {
+                Filesystem::Ext4 => "e2fsprogs",
+                Filesystem::Xfs => "xfsprogs",
+                Filesystem::Btrfs => "btrfs-progs",
+            };
+            (tools.to_owned(), "variable `filesystem`")
+        }));
+        if !matches!(self.settings.locale.as_str(), "C" | "C.UTF-8" | "POSIX") {
+            all.push(("locales".into(), "variable `locale`"));
+        }
+        all.extend(self.packages().into_iter().map(|name| (name, "variable `packages`, or what another variable needs")));
+        let mut seen = std::collections::BTreeSet::new();
+        all.retain(|(name, _)| seen.insert(name.clone()));
+        all
+    }
+
+    /// What templates see. Without secrets a template that asks for one does not render.
+    ///
+    /// # Errors
+    /// If a value has no JSON form, which none of these types lacks.
+    pub fn view(&self, secrets: Option<&Secrets>) -> Result<Value, serde_json::Error> {
+        let mut view = serde_json::to_value(self)?;
+        let upgrade = match self.settings.upgrade {
+            Upgrade::None => "none",
+            Upgrade::Safe => "safe-upgrade",
+            Upgrade::Full => "full-upgrade",
+            Upgrade::WhenUpdated if self.mirror.suites.len() > 1 => "safe-upgrade",
+            Upgrade::WhenUpdated => "none",
+        };
+        let uefi = self.node.firmware == Firmware::Uefi;
+        let derived = json!({
+            "fqdn": self.fqdn(),
+            "kernel": self.kernel(),
+            "ntp": self.ntp(),
+            "packages": self.packages(),
+            "upgrade": upgrade,
+            "uefi": uefi,
+            "network_first": uefi && self.settings.network_first,
+            "power_off": self.settings.when_done == super::variables::WhenDone::PowerOff,
+            "more_suites": self.mirror.suites.iter().skip(1).collect::<Vec<_>>(),
+            "contrib": self.mirror.components.iter().any(|component| component == "contrib"),
+            "non_free": self.mirror.components.iter().any(|component| component == "non-free"),
+            "non_free_firmware": self.mirror.components.iter().any(|component| component == "non-free-firmware"),
+            "users": self.users(),
+        });
+        view["derived"] = derived;
+        // The node's own line comes first and is not repeated.
+        view["hosts"] = serde_json::to_value(self.hosts.iter().filter(|host| host.name != self.node.name.as_str()).collect::<Vec<_>>())?;
+        if let Some(secrets) = secrets {
+            view["secrets"] = serde_json::to_value(secrets)?;
+        }
+        Ok(view)
+    }
+
+    /// Users as a list, with every key there.
+    fn users(&self) -> Vec<Value> {
+        let user = |(name, user): (&super::values::UserName, &super::variables::User)| {
+            json!({
+                "name": name,
+                "full_name": user.full_name,
+                "ssh_keys": user.ssh_keys,
+                "sudo": user.sudo,
+                "asks_password": user.password_hash.is_some(),
+                "groups": user.groups,
+                "shell": user.shell.as_ref().map_or("/bin/bash", |shell| shell.as_str()),
+                "uid": user.uid,
+            })
+        };
+        self.settings.users.iter().map(user).collect()
+    }
+}

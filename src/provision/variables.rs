@@ -1,0 +1,491 @@
+//! From merged variables to settings: every key known, every value of its type, every mistake told with its layer.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::values::{FilesystemPath, HostOrAddress, Line, PackageName, PasswordHash, Size, SshKey, TimeZone, Token, UserName};
+use crate::domain::disk::DiskSelector;
+use crate::domain::variables::{Layer, Merged, Variables};
+
+/// What a node's operating system shall be like. Serialises without its secrets: those are in [`super::context::Secrets`].
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Settings {
+    /// Which disk to install to.
+    pub disk: DiskSelector,
+    /// The partition table.
+    pub label: Label,
+    /// The root file system.
+    pub filesystem: Filesystem,
+    /// How much swap.
+    pub swap: Swap,
+    /// Partitions beside root, swap and what the firmware needs, in the order on the disk.
+    pub partitions: Vec<Partition>,
+    /// Accounts by name.
+    pub users: BTreeMap<UserName, User>,
+    /// In crypt(3) form; without one root cannot log in by password.
+    #[serde(skip_serializing)]
+    pub root_password_hash: Option<PasswordHash>,
+    /// Public keys that may log in as root.
+    pub root_ssh_keys: Vec<SshKey>,
+    /// Packages besides the base system.
+    pub packages: Vec<PackageName>,
+    /// Install recommended packages too.
+    pub recommends: bool,
+    /// The kernel package; `default` is the distribution's for the node's architecture.
+    pub kernel: PackageName,
+    /// What the initial RAM disk holds.
+    pub initramfs: Initramfs,
+    /// Let the installer add guest agents and CPU microcode.
+    pub hardware_packages: bool,
+    /// Use the security and updates suites if the mirror has them.
+    pub security: bool,
+    /// Upgrade the base system during the installation.
+    pub upgrade: Upgrade,
+    /// As in `/usr/share/zoneinfo`.
+    pub timezone: TimeZone,
+    /// Such as `C.UTF-8` or `de_DE.UTF-8`.
+    pub locale: Token,
+    /// The installer's language.
+    pub language: Token,
+    /// The installer's country.
+    pub country: Token,
+    /// XKB key map.
+    pub keyboard: Token,
+    /// `console=` arguments of installer and installed system; the last is the system console.
+    pub console: Vec<Token>,
+    /// More kernel arguments of the installed system.
+    pub kernel_args: Line,
+    /// More kernel arguments of the installer alone.
+    pub installer_args: Line,
+    /// Write all nodes with a fixed address into `/etc/hosts`.
+    pub hosts: bool,
+    /// Time servers; without the key those of the network are used.
+    pub ntp: Option<Vec<HostOrAddress>>,
+    /// Network file systems.
+    pub mounts: Vec<Mount>,
+    /// Shell commands that run in the installed system at the end of the installation.
+    pub post_install: Vec<String>,
+    /// On UEFI: keep the network before the disk in the boot order, so that the head decides every boot.
+    pub network_first: bool,
+    /// What follows the installation.
+    pub when_done: WhenDone,
+    /// The site's own values for its own templates.
+    pub custom: Map<String, Value>,
+    /// The site's own secrets, for what is rendered after the write gate.
+    #[serde(skip_serializing)]
+    pub secret: Map<String, Value>,
+}
+
+macro_rules! choice {
+    ($(#[$doc:meta])* $name:ident { $($(#[$inner:meta])* $variant:ident),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum $name { $($(#[$inner])* $variant),+ }
+    };
+}
+
+choice!(
+    /// A partition table.
+    Label {
+        /// GUID partition table, with a BIOS boot partition where the firmware needs one.
+        #[default]
+        Gpt,
+        /// The old one: BIOS only, up to 2 TiB.
+        Msdos,
+    }
+);
+choice!(
+    /// A file system for data.
+    Filesystem {
+        /// ext4.
+        #[default]
+        Ext4,
+        /// XFS.
+        Xfs,
+        /// Btrfs.
+        Btrfs,
+    }
+);
+choice!(
+    /// What the initial RAM disk holds.
+    Initramfs {
+        /// The drivers that this machine needs: small and quick.
+        #[default]
+        Dep,
+        /// Most drivers: the disk may move to another machine.
+        Most,
+    }
+);
+choice!(
+    /// Whether the base system is upgraded during the installation.
+    Upgrade {
+        /// No.
+        None,
+        /// Without removing packages.
+        Safe,
+        /// All that there is.
+        Full,
+        /// `safe` if the mirror has an updates or a security suite of its own, else `none`.
+        #[default]
+        WhenUpdated,
+    }
+);
+choice!(
+    /// What follows the installation.
+    WhenDone {
+        /// Boot the installed system.
+        #[default]
+        Reboot,
+        /// Switch off.
+        PowerOff,
+    }
+);
+
+/// How much swap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "SwapWritten", into = "String")]
+pub enum Swap {
+    /// No swap partition.
+    #[default]
+    None,
+    /// As much as there is memory, divided by this.
+    Memory(u8),
+    /// This many bytes.
+    Bytes(u64),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SwapWritten {
+    Bytes(u64),
+    Text(String),
+}
+
+impl TryFrom<SwapWritten> for Swap {
+    type Error = String;
+
+    fn try_from(written: SwapWritten) -> Result<Self, String> {
+        let text = match written {
+            SwapWritten::Bytes(0) => return Ok(Self::None),
+            SwapWritten::Bytes(bytes) => return Ok(Self::Bytes(bytes)),
+            SwapWritten::Text(text) => text,
+        };
+        match text.as_str() {
+            "none" => Ok(Self::None),
+            "ram" => Ok(Self::Memory(1)),
+            "ram/2" => Ok(Self::Memory(2)),
+            "ram/4" => Ok(Self::Memory(4)),
+            size => size
+                .parse::<Size>()
+                .map(|size| Self::Bytes(size.0))
+                .map_err(|_| format!("`{size}` is no amount of swap: allowed are none, ram, ram/2, ram/4 or a size such as \"4 GiB\"")),
+        }
+    }
+}
+
+impl From<Swap> for String {
+    fn from(swap: Swap) -> String {
+        match swap {
+            Swap::None => "none".into(),
+            Swap::Memory(1) => "ram".into(),
+            Swap::Memory(part) => format!("ram/{part}"),
+            Swap::Bytes(bytes) => bytes.to_string(),
+        }
+    }
+}
+
+/// A partition beside root and swap.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Partition {
+    /// Where it is mounted.
+    pub mount: FilesystemPath,
+    /// Its size.
+    pub size: Size,
+    /// Its file system.
+    #[serde(default)]
+    pub filesystem: Filesystem,
+}
+
+/// An account.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct User {
+    /// The person's name.
+    pub full_name: Line,
+    /// In crypt(3) form; without one the user cannot log in by password.
+    #[serde(skip_serializing)]
+    pub password_hash: Option<PasswordHash>,
+    /// Public keys.
+    pub ssh_keys: Vec<SshKey>,
+    /// May become root; without a password where the account has none.
+    pub sudo: bool,
+    /// More groups; they are made if they do not exist.
+    pub groups: Vec<UserName>,
+    /// The login shell.
+    pub shell: Option<FilesystemPath>,
+    /// A fixed number, for shared file systems.
+    pub uid: Option<u32>,
+}
+
+/// A network file system.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mount {
+    /// `server:/path`.
+    pub source: Token,
+    /// Where it is mounted.
+    pub target: FilesystemPath,
+    /// The type.
+    #[serde(rename = "type", default = "nfs")]
+    pub kind: Token,
+    /// The options.
+    #[serde(default = "network")]
+    pub options: Token,
+}
+
+fn nfs() -> Token {
+    Token::known("nfs")
+}
+
+/// A server that is away must not keep the node from booting.
+fn network() -> Token {
+    Token::known("defaults,_netdev,nofail")
+}
+
+/// A variable that cannot be used.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("variable `{path}`{}: {problem}", if layer.is_empty() { String::new() } else { format!(" (set by {layer})") })]
+pub struct BadVariable {
+    /// The dotted path.
+    pub path: String,
+    /// The layer that set it; empty if none did.
+    pub layer: String,
+    /// What is wrong, and what is allowed.
+    pub problem: String,
+}
+
+const KEYS: [&str; 31] = [
+    "disk",
+    "label",
+    "filesystem",
+    "swap",
+    "partitions",
+    "users",
+    "root_password_hash",
+    "root_ssh_keys",
+    "packages",
+    "recommends",
+    "kernel",
+    "initramfs",
+    "hardware_packages",
+    "security",
+    "upgrade",
+    "timezone",
+    "locale",
+    "language",
+    "country",
+    "keyboard",
+    "console",
+    "kernel_args",
+    "installer_args",
+    "hosts",
+    "ntp",
+    "mounts",
+    "post_install",
+    "network_first",
+    "when_done",
+    "custom",
+    "secret",
+];
+
+/// The lowest layer.
+pub fn defaults() -> Layer {
+    // The text is part of the program; a test holds it to be right.
+    Layer { name: "defaults".into(), variables: toml::from_str(include_str!("defaults.toml")).unwrap_or_default() }
+}
+
+impl Settings {
+    /// Reads merged variables. A key that no layer set (an attempt frozen by an older kickctl) has its default.
+    ///
+    /// # Errors
+    /// Everything that is wrong, not only the first.
+    pub fn read(merged: &Merged) -> Result<Self, Vec<BadVariable>> {
+        let reader = Reader { merged, defaults: defaults().variables, wrong: RefCell::default() };
+        reader.unknown();
+        let settings = Self {
+            disk: reader.disk(),
+            label: reader.get("label"),
+            filesystem: reader.get("filesystem"),
+            swap: reader.get("swap"),
+            partitions: reader.get("partitions"),
+            users: reader.users(),
+            root_password_hash: reader.get("root_password_hash"),
+            root_ssh_keys: reader.get("root_ssh_keys"),
+            packages: reader.get("packages"),
+            recommends: reader.get("recommends"),
+            kernel: reader.get("kernel"),
+            initramfs: reader.get("initramfs"),
+            hardware_packages: reader.get("hardware_packages"),
+            security: reader.get("security"),
+            upgrade: reader.get("upgrade"),
+            timezone: reader.get("timezone"),
+            locale: reader.get("locale"),
+            language: reader.get("language"),
+            country: reader.get("country"),
+            keyboard: reader.get("keyboard"),
+            console: reader.get("console"),
+            kernel_args: reader.get("kernel_args"),
+            installer_args: reader.get("installer_args"),
+            hosts: reader.get("hosts"),
+            ntp: reader.get("ntp"),
+            mounts: reader.get("mounts"),
+            post_install: reader.get("post_install"),
+            network_first: reader.get("network_first"),
+            when_done: reader.get("when_done"),
+            custom: reader.get("custom"),
+            secret: reader.get("secret"),
+        };
+        settings.check(&reader);
+        let wrong = reader.wrong.into_inner();
+        if wrong.is_empty() { Ok(settings) } else { Err(wrong) }
+    }
+
+    /// What no single value can tell.
+    fn check(&self, reader: &Reader) {
+        for (at, partition) in self.partitions.iter().enumerate() {
+            let mount = partition.mount.as_str();
+            if mount == "/" || mount == "/boot/efi" {
+                reader.wrong("partitions", format!("{mount} is made by itself: root gets what the other partitions leave"));
+            }
+            if self.partitions[..at].iter().any(|other| other.mount == partition.mount) {
+                reader.wrong("partitions", format!("{mount} is there twice"));
+            }
+        }
+        for command in &self.post_install {
+            if command.contains('\0') || command.trim().is_empty() {
+                reader.wrong("post_install", "an empty command".into());
+            }
+        }
+        if let (Some(least), Some(most)) = (self.disk.min_size, self.disk.max_size)
+            && least > most
+        {
+            reader.wrong("disk.min_size", format!("{least} is more than disk.max_size, which is {most}"));
+        }
+    }
+}
+
+/// True for variables whose values are shown only when asked for.
+pub fn is_secret(path: &str) -> bool {
+    path == "secret"
+        || path.starts_with("secret.")
+        || path.rsplit('.').next() == Some("root_password_hash")
+        || path.ends_with(".password_hash")
+}
+
+struct Reader<'a> {
+    merged: &'a Merged,
+    defaults: Variables,
+    wrong: RefCell<Vec<BadVariable>>,
+}
+
+impl Reader<'_> {
+    fn value(&self, key: &str) -> Value {
+        self.merged.values.0.get(key).or_else(|| self.defaults.0.get(key)).cloned().unwrap_or(Value::Null)
+    }
+
+    fn get<T: DeserializeOwned + Default>(&self, key: &str) -> T {
+        self.convert(key, self.value(key))
+    }
+
+    fn convert<T: DeserializeOwned + Default>(&self, path: &str, value: Value) -> T {
+        serde_json::from_value(value).unwrap_or_else(|error| {
+            let message = error.to_string();
+            // serde names the field in its sentence only.
+            let inner = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+            self.wrong(&inner.map_or_else(|| path.to_owned(), |field| format!("{path}.{field}")), message.clone());
+            T::default()
+        })
+    }
+
+    /// Sizes may be written as text there, and the pure type knows bytes only.
+    fn disk(&self) -> DiskSelector {
+        let mut value = self.value("disk");
+        for key in ["min_size", "max_size"] {
+            if let Some(size) = value.get_mut(key) {
+                let path = format!("disk.{key}");
+                *size = self.convert::<Size>(&path, size.take()).0.into();
+            }
+        }
+        self.convert("disk", value)
+    }
+
+    fn users(&self) -> BTreeMap<UserName, User> {
+        let Value::Object(table) = self.value("users") else {
+            self.wrong("users", "is no table: write [variables.users.NAME]".into());
+            return BTreeMap::new();
+        };
+        let mut users = BTreeMap::new();
+        for (name, user) in table {
+            let path = format!("users.{name}");
+            let user: User = self.convert(&path, user);
+            match name.parse::<UserName>() {
+                Ok(name) if name.as_str() != "root" => {
+                    users.insert(name, user);
+                }
+                Ok(_) => self.wrong(&path, "root is there already: use root_password_hash and root_ssh_keys".into()),
+                Err(problem) => self.wrong(&path, problem.to_string()),
+            }
+        }
+        users
+    }
+
+    fn unknown(&self) {
+        for key in self.merged.values.0.keys().filter(|key| !KEYS.contains(&key.as_str())) {
+            let near: Vec<&str> = KEYS.into_iter().filter(|known| distance(known, key) <= 2 || known.starts_with(key.as_str())).collect();
+            let hint = match near.as_slice() {
+                [] => format!("there are {}; a site's own values go under `custom`", KEYS.join(", ")),
+                near => format!("did you mean {}? A site's own values go under `custom`", near.join(" or ")),
+            };
+            self.wrong(key, format!("there is no such variable: {hint}"));
+        }
+    }
+
+    fn wrong(&self, path: &str, problem: String) {
+        let below = format!("{path}.");
+        let origin = &self.merged.origin;
+        let layer = origin
+            .get(path)
+            .or_else(|| {
+                origin.iter().find(|(known, _)| known.starts_with(&below) || path.starts_with(&format!("{known}."))).map(|(_, layer)| layer)
+            })
+            .cloned()
+            .unwrap_or_default();
+        self.wrong.borrow_mut().push(BadVariable { path: path.to_owned(), layer, problem });
+    }
+}
+
+/// Levenshtein's distance, for near misses.
+pub(super) fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().take(64).enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = corner + usize::from(x != *y);
+            corner = row[j + 1];
+            row[j + 1] = replaced.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+#[path = "variables_tests.rs"]
+mod tests;

@@ -1,0 +1,87 @@
+//! Loaders and booting nodes.
+
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Path, Query, State};
+use axum::http::{HeaderMap, Method, Response, StatusCode};
+use time::OffsetDateTime;
+
+use super::files::{self, plain};
+use super::{failed, ipv4, refused};
+use crate::app::Head;
+use crate::app::answer_script::{Ask, answer_script, first_script};
+use crate::app::boot_file::{Content, Name, boot_file};
+use crate::app::take_over::take_over;
+use crate::domain::facts::Facts;
+use crate::domain::node::{Arch, Firmware};
+
+/// The facts that the first script makes iPXE send, and what they are called here.
+const FACTS: [(&str, &str); 7] = [
+    ("uuid", "uuid"),
+    ("serial", "serial"),
+    ("manufacturer", "manufacturer"),
+    ("product", "product"),
+    ("asset", "asset"),
+    ("memory", "memory_mib"),
+    ("nic", "nic"),
+];
+
+/// The script that DHCP names.
+pub(super) async fn first(State(head): State<Head>) -> Response<Body> {
+    plain(StatusCode::OK, first_script(&head))
+}
+
+/// The script for one machine.
+pub(super) async fn script(
+    State(head): State<Head>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Response<Body> {
+    let value = |wanted: &str| query.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.as_str());
+    let mut facts = Facts::default();
+    for (sent, name) in FACTS {
+        facts.set(name, value(sent).unwrap_or_default());
+    }
+    let ask = Ask {
+        mac: value("mac").and_then(|mac| mac.parse().ok()),
+        peer: ipv4(peer),
+        firmware: if value("platform") == Some("efi") { Firmware::Uefi } else { Firmware::Bios },
+        arch: if value("arch") == Some("arm64") { Arch::Arm64 } else { Arch::Amd64 },
+        facts,
+    };
+    match answer_script(&head, &ask, OffsetDateTime::now_utc()).await {
+        Ok(script) => plain(StatusCode::OK, script),
+        Err(error) => failed(&error),
+    }
+}
+
+/// A file of an attempt.
+pub(super) async fn file(
+    State(head): State<Head>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path((token, file)): Path<(String, String)>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let now = OffsetDateTime::now_utc();
+    let name = match file.as_str() {
+        "linux" => Name::Kernel,
+        "initrd.gz" => Name::Initrd,
+        "preseed.cfg" => Name::Preseed,
+        "takeover.sh" => {
+            return match take_over(&head, &token, ipv4(peer), now).await {
+                Ok(Some(script)) => plain(StatusCode::OK, script),
+                Ok(None) => refused(),
+                Err(error) => failed(&error),
+            };
+        }
+        _ => return refused(),
+    };
+    match boot_file(&head, &token, name, ipv4(peer), now).await {
+        Ok(Some(Content::File(path))) => files::serve(path, &method, &headers).await,
+        Ok(Some(Content::Text(text))) => plain(StatusCode::OK, text),
+        Ok(None) => refused(),
+        Err(error) => failed(&error),
+    }
+}
