@@ -4,7 +4,7 @@ use crate::domain::attempt::Rejected;
 use crate::domain::nodeset::EmptyGroup;
 use crate::provision::library::LibraryError;
 use crate::provision::render;
-use crate::{config, store};
+use crate::{config, mirror, store};
 
 /// A use case's failure. The command line turns the variant into its exit code.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +15,9 @@ pub enum Error {
     /// A file of TOML could not be read or says something that makes no sense.
     #[error(transparent)]
     Config(#[from] config::Error),
+    /// A mirror could not be synced, published, checked or pruned; what was published stays.
+    #[error(transparent)]
+    Mirror(#[from] mirror::Error),
     /// An attempt's state does not take the event; nothing was changed.
     #[error(transparent)]
     Rejected(#[from] Rejected),
@@ -58,8 +61,12 @@ pub enum Error {
 impl Error {
     /// True if a guard refused and nothing was changed: what is asked for can be right at another time.
     pub fn is_refusal(&self) -> bool {
-        let held = matches!(self, Self::Store(store::Error::Busy { .. } | store::Error::Taken { .. } | store::Error::Exists(_)));
-        held || matches!(self, Self::Refused(_) | Self::Rejected(_))
+        match self {
+            Self::Mirror(error) => error.is_refusal(),
+            Self::Store(store::Error::Busy { .. } | store::Error::Taken { .. } | store::Error::Exists(_)) => true,
+            Self::Refused(_) | Self::Rejected(_) => true,
+            _ => false,
+        }
     }
 }
 

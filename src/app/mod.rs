@@ -1,6 +1,7 @@
 //! The use cases, one verb a file. The command line, the web server and the protocol servers all call these.
 
 mod abort_attempts;
+pub mod add_mirror;
 pub mod answer_dhcp;
 pub mod answer_gate;
 pub mod answer_script;
@@ -22,19 +23,25 @@ mod import_nodes;
 pub mod init_head;
 pub mod late_script;
 mod list_attempts;
+pub mod list_mirrors;
 mod list_nodes;
 pub mod list_profiles;
 mod material;
 mod order;
 pub mod place;
 mod plan_nodes;
+pub mod prune_mirror;
+pub mod publish_mirror;
 pub mod preflight;
 pub mod reinstall;
 mod remove_nodes;
+pub mod rollback_mirror;
 mod select_nodes;
 mod set_nodes;
 mod show_status;
+pub mod sync_mirror;
 pub mod take_log_lines;
+pub mod verify_mirror;
 pub mod take_over;
 pub mod take_report;
 

@@ -9,8 +9,10 @@ mod exit;
 mod export;
 mod init;
 pub mod logs;
+pub mod mirror;
 pub mod node;
 pub mod output;
+mod progress;
 pub mod profile;
 pub mod reinstall;
 pub mod serve;
@@ -67,6 +69,8 @@ pub struct Globals {
 pub enum Command {
     /// Add, list, show, change, remove, import, export and approve nodes
     Node(node::Args),
+    /// Copy distributions, keep them current, and publish them to the nodes
+    Mirror(mirror::Args),
     /// List, show and end attempts to provision a node
     Attempt(attempt::Args),
     #[allow(missing_docs, reason = "a text here would replace the one of the arguments' type in --help")]
@@ -130,6 +134,7 @@ async fn dispatch(cli: Cli) -> app::Result<Exit> {
         Command::Export(args) => export::run(globals, args).await,
         Command::Completions(args) => completions::run(&args),
         Command::Node(args) => with(globals, async |context| node::run(context, args).await).await,
+        Command::Mirror(args) => with(globals, async |context| mirror::run(context, args).await).await,
         Command::Attempt(args) => with(globals, async |context| attempt::run(context, args).await).await,
         Command::Profile(args) => with(globals, async |context| profile::run(context, args).await).await,
         Command::Reinstall(args) => with(globals, async |context| reinstall::run(context, &args).await).await,

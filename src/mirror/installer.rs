@@ -16,10 +16,12 @@ use super::{Error, Result};
 use crate::domain::checksum::Sha256;
 use crate::domain::mirror::Installer;
 use crate::domain::node::Arch;
+use crate::repo::deb::closure::Missing;
 use crate::repo::deb::control;
 use crate::repo::deb::initrd::{self, InitrdFacts};
 use crate::repo::deb::installer::installer_closure;
 use crate::repo::deb::path::archive_path;
+use crate::repo::deb::universe::{PackageId, Universe};
 use crate::sys::fetch::{GetError, Outcome, address};
 
 /// Below `dists/<suite>/`.
@@ -37,8 +39,10 @@ const MAX_IMAGE: u64 = 1 << 30;
 /// The most that is decompressed of a package of images.
 const MAX_UNPACKED: u64 = 4 << 30;
 const MAX_SUMS: u64 = 4 << 20;
-/// How often the udebs are chosen anew because upstream lost files.
-const MOST_ROUNDS: usize = 5;
+/// How many causes a message shows.
+const MOST_CAUSES: usize = 8;
+/// How often the udebs are chosen anew because some of them turned out to be of no use.
+const MOST_ROUNDS: usize = 20;
 
 /// Kernel and initrd in the store.
 #[derive(Clone, Debug)]
@@ -108,7 +112,7 @@ pub async fn choose(
             Ok(images) => match close(tools, definition, arch, &images, &name, offer, false).await? {
                 Ok(chosen) => return Ok(chosen),
                 Err(lacking) => {
-                    tried.push(format!("{name}: {}", lacking.join("; ")));
+                    tried.push(format!("{name}: {lacking}"));
                     last = Some((images, name));
                 }
             },
@@ -220,40 +224,113 @@ async fn close(
     name: &str,
     offer: &mut Offer,
     allow_missing: bool,
-) -> Result<std::result::Result<Chosen, Vec<String>>> {
+) -> Result<std::result::Result<Chosen, String>> {
+    offer.udebs.entry(arch).or_default();
     let failed = |source| Error::Initrd { path: name.to_owned(), source };
     let facts: InitrdFacts = initrd::read_facts(BufReader::with_capacity(1 << 16, tools.store.read(images.initrd.0)?)).map_err(failed)?;
     let held = initrd::installed(&facts.dpkg_status).map_err(|error| Error::Installer {
         arch: arch.to_string(),
         problem: format!("{name}: the initrd's dpkg status: {}", chain(&error)),
     })?;
-    let mut lost: Vec<String> = Vec::new();
+    // What is useless with this kernel may be needed with the next: a candidate starts from all that is not lost.
+    let mut udebs = copy_of(&offer.udebs[&arch], offer.lost.get(&arch).map(Vec::as_slice).unwrap_or_default())?;
+    let mut told = Told::default();
     for _ in 0..MOST_ROUNDS {
-        let udebs = offer.udebs.entry(arch).or_default();
-        let selection = installer_closure(udebs, &held, &facts.kernel_release, &definition.udebs);
-        let mut lacking: Vec<String> = selection.missing.iter().map(ToString::to_string).collect();
-        lacking.extend(selection.unknown_names.iter().map(|name| format!("the definition asks for the udeb {name}, which nobody has")));
-        if !lacking.is_empty() && !allow_missing {
-            lacking.extend(lost);
-            lacking.insert(0, format!("kernel {}", facts.kernel_release));
-            return Ok(Err(lacking));
+        let selection = installer_closure(&udebs, &held, &facts.kernel_release, &definition.udebs);
+        let useless = useless(&udebs, &selection.missing);
+        if !useless.is_empty() {
+            // What a root needs of these shows in the next round: then the root lacks it.
+            told.useless.extend(selection.missing.iter().filter(|missing| missing.by.contains(' ')).map(ToString::to_string));
+            useless.into_iter().for_each(|id| udebs.leave_out(id));
+            continue;
         }
-        let items = plan::items(offer, &offer.udebs[&arch], &selection.packages, &mut std::collections::BTreeMap::new())?;
+        told.roots = selection.missing.iter().map(|missing| missing.needs.clone()).collect();
+        told.roots.extend(selection.unknown_names);
+        if !told.roots.is_empty() && !allow_missing {
+            return Ok(Err(told.explain(&facts.kernel_release)));
+        }
+        let items = plan::items(offer, &udebs, &selection.packages, &mut std::collections::BTreeMap::new())?;
         let files: Vec<File> = items.iter().map(|item| item.file.clone()).collect();
         let obtained = tools.obtain(&files).await?;
         if obtained.failed.is_empty() {
-            lost.iter().for_each(|line| tools.note(line));
+            told.notes(&items).iter().for_each(|line| tools.note(line));
             let (kernel, initrd) = (images.kernel, images.initrd);
-            let left_out = if lacking.is_empty() { Vec::new() } else { lacking.into_iter().chain(lost).collect() };
+            let left_out = if told.roots.is_empty() { Vec::new() } else { vec![told.explain(&facts.kernel_release)] };
             return Ok(Ok(Chosen { arch, kernel, initrd, kernel_release: facts.kernel_release, udebs: items, left_out, obtained }));
         }
         for (number, outcome) in obtained.failed {
             let item = &items[number];
-            lost.push(format!("installer package {}: {}", item.label, describe(&outcome)));
-            if let Some(udebs) = offer.udebs.get_mut(&arch) {
-                udebs.leave_out(item.id);
-            }
+            told.lost.push((item.name.clone(), format!("{}: {}", item.label, describe(&outcome))));
+            offer.lost.entry(arch).or_default().push(item.id);
+            udebs.leave_out(item.id);
         }
     }
-    Ok(Err(lost))
+    Ok(Err(told.explain(&facts.kernel_release)))
+}
+
+/// What stands in an installer's way.
+#[derive(Debug, Default)]
+struct Told {
+    /// What the installation needs and nobody has.
+    roots: Vec<String>,
+    /// Files that upstream lost: name, and what happened.
+    lost: Vec<(String, String)>,
+    /// Dependencies that nothing satisfies.
+    useless: std::collections::BTreeSet<String>,
+}
+
+impl Told {
+    fn explain(&self, kernel: &str) -> String {
+        let causes: Vec<&str> = self.lost.iter().map(|(_, line)| line.as_str()).chain(self.useless.iter().map(String::as_str)).collect();
+        let more = causes.len().saturating_sub(MOST_CAUSES);
+        let shown = causes.iter().take(MOST_CAUSES).copied().collect::<Vec<_>>().join("; ");
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        let because = if shown.is_empty() { String::new() } else { format!(" ({shown}{more})") };
+        format!("with kernel {kernel} the installation lacks {}{because}", self.roots.join(", "))
+    }
+
+    /// What a person may want to know although the installer has what it needs.
+    fn notes(&self, items: &[Item]) -> Vec<String> {
+        let replaced = |name: &str| items.iter().find(|item| item.name == name);
+        let (here, gone): (Vec<_>, Vec<_>) = self.lost.iter().partition(|(name, _)| replaced(name).is_some());
+        let mut notes: Vec<String> = here
+            .iter()
+            .filter_map(|(name, line)| replaced(name).map(|item| format!("installer package {line}; {} takes its place", item.label)))
+            .collect();
+        let names = gone.iter().map(|(name, _)| name.as_str()).chain(self.useless.iter().filter_map(|line| line.split(' ').next()));
+        let names: std::collections::BTreeSet<&str> = names.collect();
+        if !names.is_empty() {
+            let names = names.into_iter().collect::<Vec<_>>().join(", ");
+            notes.push(format!(
+                "left out installer packages that upstream lacks, or lacks something for (none is needed by default): {names}"
+            ));
+        }
+        notes
+    }
+}
+
+/// The same packages under the same numbers, without those that are lost.
+fn copy_of(udebs: &Universe, lost: &[PackageId]) -> Result<Universe> {
+    let mut copy = Universe::new();
+    let mut stanzas = udebs.stanzas();
+    for id in udebs.ids() {
+        copy.add(stanzas.read(id), udebs.summary(id).origin)?;
+    }
+    lost.iter().for_each(|id| copy.leave_out(*id));
+    Ok(copy)
+}
+
+/// The udebs that lack something: nothing can be done with them. Debian's own index names some (partman-xfs needs an xfsprogs-udeb that
+/// does not exist), and an installation does without, unless it asks for them.
+fn useless(udebs: &Universe, missing: &[Missing]) -> Vec<PackageId> {
+    let of = |missing: &Missing| {
+        let name = missing.by.split(' ').next().unwrap_or_default();
+        udebs.named(name).iter().copied().find(|id| {
+            let summary = udebs.summary(*id);
+            missing.by == format!("{} {} {}", summary.name, summary.version, summary.architecture)
+        })
+    };
+    let mut ids: Vec<PackageId> = missing.iter().filter_map(of).collect();
+    ids.dedup();
+    ids
 }

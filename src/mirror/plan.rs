@@ -31,6 +31,8 @@ pub struct Offer {
     pub udebs: BTreeMap<Arch, Universe>,
     /// By the number of an [`Origin`].
     pub sources: Vec<Source>,
+    /// Installer packages whose files upstream turned out not to have, per architecture.
+    pub lost: BTreeMap<Arch, Vec<PackageId>>,
 }
 
 impl Offer {

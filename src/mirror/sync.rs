@@ -20,6 +20,7 @@ use crate::domain::mirror::{Mirror, Snapshot};
 use crate::domain::name::SnapshotId;
 use crate::repo::deb::closure::Selection;
 use crate::repo::deb::release::Release;
+use crate::repo::openpgp::SigningKey;
 use crate::sys::atomic;
 use crate::sys::data_dir::DataDir;
 use crate::sys::lock::{self, Lock, Mode};
@@ -84,8 +85,8 @@ pub async fn lock_mirror(mirror: &MirrorDir) -> Result<Lock> {
 
 /// A sync's surroundings.
 pub struct Sync<'a> {
-    /// The head's folder.
-    pub data: &'a DataDir,
+    /// The head's key, which signs what is rebuilt; whole mirrors need none.
+    pub key: Option<&'a SigningKey>,
     /// The mirror's folder, locked by the caller.
     pub dir: &'a MirrorDir,
     /// What to copy.
@@ -153,7 +154,7 @@ impl Sync<'_> {
     /// Definition, upstream's state, local files and (where it signs) the head's key, in one digest.
     fn input(&self, roots: &[Root], listing: &local::Listing) -> Result<String> {
         let definition = serde_json::to_string(self.mirror).map_err(std::io::Error::other)?;
-        let key = if plan::is_whole(self.mirror) { String::new() } else { keys::signing_key(self.data, self.now)?.fingerprint() };
+        let key = self.key.filter(|_| !plan::is_whole(self.mirror)).map(SigningKey::fingerprint).unwrap_or_default();
         let upstream: String = roots.iter().map(|root| format!("{} {} {}\n", root.url, root.suite, root.digest)).collect();
         let text = format!("{RECIPE}\n{definition}\n{key}\n{upstream}{}", listing.fingerprint);
         Ok(Sha256::of(text.as_bytes()).to_string())
@@ -314,9 +315,9 @@ impl Sync<'_> {
             files.chain(udebs).for_each(|file| tree.add(file.path.to_string(), file.sha256, file.size));
             super::whole::add_to(&self.tools, &mut tree, self.mirror, roots, held, installers).await?
         } else {
-            let key = keys::signing_key(self.data, self.now)?;
+            let key = self.key.ok_or_else(|| Error::Usage("a filtered mirror needs the head's signing key".to_owned()))?;
             let like = &roots.first().ok_or_else(|| Error::Usage("the definition names no suite".to_owned()))?.release;
-            let rebuilt = Rebuilt { mirror: self.mirror, like, debs: items, installers, key: &key, now: self.now };
+            let rebuilt = Rebuilt { mirror: self.mirror, like, debs: items, installers, key, now: self.now };
             vec![rebuilt.add_to(&mut tree, &self.tools.store)?]
         };
         // Upstream's own files are kept, so that nothing is fetched twice and what a snapshot was made from can be looked at.

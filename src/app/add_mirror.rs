@@ -1,0 +1,153 @@
+//! `mirror add`: takes over a definition, with addresses and keyrings filled in.
+
+use std::path::{Path, PathBuf};
+
+use super::{Error, Result};
+use crate::config::Source;
+use crate::config::mirror_file::{self, Archive, MirrorFile};
+use crate::domain::mirror::Mirror;
+use crate::domain::name::MirrorName;
+use crate::mirror::host_sources::{self, HostSource};
+use crate::mirror::layout::MirrorDir;
+use crate::mirror::shipped::{SHIPPED, shipped};
+use crate::mirror::{keys, sync};
+use crate::sys::atomic;
+use crate::sys::data_dir::DataDir;
+
+/// What to add.
+#[derive(Clone, Debug)]
+pub struct MirrorRequest {
+    /// The mirror's name; without `file` the shipped definition of that name is taken.
+    pub name: MirrorName,
+    /// A definition of the site's own.
+    pub file: Option<PathBuf>,
+    /// Take addresses and keyrings from this machine's apt sources.
+    pub from_host: bool,
+    /// The main archive's address.
+    pub url: Option<String>,
+    /// The security archive's address.
+    pub security_url: Option<String>,
+    /// Keyrings to verify the archives with.
+    pub keyring: Vec<PathBuf>,
+    /// Directories whose packages join the mirror.
+    pub local: Vec<PathBuf>,
+    /// Say what would be added, and add nothing.
+    pub dry_run: bool,
+}
+
+/// What was added.
+#[derive(Clone, Debug)]
+pub struct AddedMirror {
+    /// The mirror.
+    pub mirror: Mirror,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// Adds a mirror, or replaces the definition of one that exists with the same command.
+///
+/// # Errors
+/// [`Error::Config`] naming line and key, [`Error::Usage`] for an unknown name, [`Error::Refused`] where the mirror exists and differs.
+pub async fn add_mirror(data: &DataDir, request: &MirrorRequest) -> Result<AddedMirror> {
+    let source = definition(request)?;
+    let mut file = mirror_file::read(&source)?;
+    let mut notes = Vec::new();
+    fill(&mut file, request, &mut notes)?;
+    for folder in &request.local {
+        file.local.push(std::path::absolute(folder).map_err(|error| io("find the local directory", folder, error))?);
+    }
+    let mirror = file.meaning(&source, &request.name)?;
+    for source in &mirror.sources {
+        keys::keyring(&source.keyring)?;
+    }
+    if let Some(missing) = mirror.local.iter().find(|folder| !folder.is_dir()) {
+        return Err(Error::Usage(format!("the local directory {} is not there", missing.display())));
+    }
+    let text = file.to_toml().map_err(|error| Error::Usage(format!("the definition cannot be written: {error}")))?;
+    let dir = MirrorDir::new(data, &request.name);
+    let there = std::fs::read_to_string(dir.definition()).ok();
+    if there.as_ref().is_some_and(|there| *there != text) {
+        let place = dir.definition();
+        return Err(Error::Refused(format!(
+            "mirror {} exists with another definition: edit {} or remove it first, then add it again",
+            request.name,
+            place.display()
+        )));
+    }
+    if !request.dry_run && there.is_none() {
+        let _lock = sync::lock_mirror(&dir).await?;
+        atomic::write(&dir.definition(), text.as_bytes(), 0o644).map_err(|error| io("write", &dir.definition(), error))?;
+    }
+    Ok(AddedMirror { mirror, notes })
+}
+
+/// The definition of a mirror that was added.
+///
+/// # Errors
+/// [`Error::Mirror`] with the remedy where there is none, [`Error::Config`] where it does not read.
+pub fn read_mirror(data: &DataDir, name: &MirrorName) -> Result<Mirror> {
+    let dir = MirrorDir::new(data, name);
+    if !dir.definition().is_file() {
+        let remedy = match shipped(name.as_str()) {
+            Some(_) => format!("its definition ships with kickctl; run `kickctl mirror add {name} --from-host` (or with --url) first"),
+            None => "`kickctl mirror list` shows those there are".to_owned(),
+        };
+        return Err(crate::mirror::Error::NoMirror { name: name.clone(), remedy }.into());
+    }
+    let source = Source::open(&dir.definition())?;
+    Ok(mirror_file::read(&source)?.meaning(&source, name)?)
+}
+
+fn definition(request: &MirrorRequest) -> Result<Source> {
+    if let Some(path) = &request.file {
+        return Ok(Source::open(path)?);
+    }
+    let Some(text) = shipped(request.name.as_str()) else {
+        let known: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
+        let known = known.join(", ");
+        return Err(Error::Usage(format!(
+            "no definition `{}` ships with kickctl ({known} do): name a file with --file DEFINITION.toml",
+            request.name
+        )));
+    };
+    Ok(Source::new(format!("mirror/{}.toml", request.name), text))
+}
+
+/// Fills in addresses and keyrings, from the command line before the host's sources. A security archive that nobody names is left out.
+fn fill(file: &mut MirrorFile, request: &MirrorRequest, notes: &mut Vec<String>) -> Result<()> {
+    let host = if request.from_host { host_sources::read(Path::new("/etc/apt")) } else { Vec::new() };
+    let ring = |source: Option<&HostSource>| match source {
+        _ if !request.keyring.is_empty() => request.keyring.clone(),
+        Some(source) => host_sources::keyring_of(source, Path::new("/")),
+        None => debian_keyring(),
+    };
+    let find = |archive: Archive| {
+        let (given, kind) = match archive {
+            Archive::Debian => (&request.url, host_sources::Archive::Main),
+            Archive::DebianSecurity => (&request.security_url, host_sources::Archive::Security),
+        };
+        let found = host_sources::find(&host, kind);
+        let url = given.clone().or_else(|| found.map(|source| source.url.clone()))?;
+        Some((url, ring(found)))
+    };
+    file.fill(&find);
+    let named = file.sources.len();
+    file.sources.retain(|source| source.url.is_some() || source.archive != Some(Archive::DebianSecurity));
+    if file.sources.len() < named {
+        notes.push("no address of the security archive was found: its updates are not mirrored (--security-url URL adds them)".to_owned());
+    }
+    if request.from_host && file.sources.iter().any(|source| source.archive == Some(Archive::Debian) && source.url.is_none()) {
+        let text =
+            "this machine's apt sources (/etc/apt/sources.list, sources.list.d) name no Debian archive: give its address with --url URL";
+        return Err(Error::Usage(text.to_owned()));
+    }
+    Ok(())
+}
+
+fn debian_keyring() -> Vec<PathBuf> {
+    vec![PathBuf::from("/usr/share/keyrings/debian-archive-keyring.gpg")]
+}
+
+fn io(what: &str, path: &Path, source: std::io::Error) -> Error {
+    Error::Io { what: format!("cannot {what} {}", path.display()), source }
+}

@@ -1,0 +1,93 @@
+//! `mirror sync`: brings a mirror up to date and publishes what came of it.
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use super::add_mirror::read_mirror;
+use super::head_keys::signing_key;
+use super::{Error, Result};
+use crate::domain::mirror::Snapshot;
+use crate::domain::name::MirrorName;
+use crate::mirror::fetch::Tools;
+use crate::mirror::layout::MirrorDir;
+use crate::mirror::sync::{self, Fetched, Options, Planned, Sync, Synced};
+use crate::mirror::{Progress, plan, publish};
+use crate::sys::data_dir::DataDir;
+use crate::sys::fetch::Fetcher;
+
+/// How to sync.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SyncOptions {
+    /// Plan only.
+    pub dry_run: bool,
+    /// Leave out what upstream lost.
+    pub allow_missing: bool,
+    /// Make the snapshot, but do not publish it.
+    pub no_publish: bool,
+}
+
+/// What a sync came to.
+#[derive(Clone, Debug)]
+pub enum SyncReport {
+    /// What would be done.
+    Planned(Planned),
+    /// The snapshot that upstream's state makes.
+    Done {
+        /// It.
+        snapshot: Box<Snapshot>,
+        /// What was fetched for it; `None` if it was there already.
+        fetched: Option<Fetched>,
+        /// Whether it is published now, and if not, why.
+        published: Published,
+    },
+}
+
+/// Whether a snapshot is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// It is.
+    Yes,
+    /// A rollback holds the mirror at another snapshot.
+    Held,
+    /// Nobody wanted it.
+    NotAsked,
+}
+
+/// Syncs one mirror.
+///
+/// # Errors
+/// [`Error::Mirror`]; what was published stays published.
+pub async fn sync_mirror(data: &DataDir, name: &MirrorName, options: SyncOptions, progress: Arc<dyn Progress>) -> Result<SyncReport> {
+    let mirror = read_mirror(data, name)?;
+    let dir = MirrorDir::new(data, name);
+    let _lock = sync::lock_mirror(&dir).await.map_err(Error::from)?;
+    let fetcher = Fetcher::new().map_err(|error| Error::Refused(format!("TLS cannot be set up: {error}")))?;
+    let tools = Tools { fetcher, store: sync::open_store(data)?, progress };
+    let key = if plan::is_whole(&mirror) { None } else { Some(signing_key(data)?) };
+    let synced = Sync {
+        key: key.as_ref(),
+        dir: &dir,
+        mirror: &mirror,
+        options: Options { dry_run: options.dry_run, allow_missing: options.allow_missing },
+        tools,
+        now: OffsetDateTime::now_utc(),
+    };
+    let (snapshot, fetched) = match synced.run().await? {
+        Synced::Planned(planned) => return Ok(SyncReport::Planned(planned)),
+        Synced::Same(snapshot) => (snapshot, None),
+        Synced::New(snapshot, fetched) => (snapshot, Some(fetched)),
+    };
+    let published = dir.published();
+    let published = if published.as_ref() == Some(&snapshot.id) {
+        Published::Yes
+    } else if dir.is_held() {
+        Published::Held
+    } else if options.no_publish || options.dry_run {
+        Published::NotAsked
+    } else {
+        publish::publish(&dir, &snapshot.id)?;
+        Published::Yes
+    };
+    Ok(SyncReport::Done { snapshot: Box::new(snapshot), fetched, published })
+}
