@@ -6,11 +6,13 @@ pub mod confirm;
 pub mod context;
 mod doctor;
 mod exit;
+pub mod explain;
 mod export;
 mod init;
 pub mod logs;
 pub mod node;
 pub mod output;
+pub mod profile;
 pub mod status;
 pub mod text;
 
@@ -63,6 +65,10 @@ pub enum Command {
     Node(node::Args),
     /// List, show and end attempts to provision a node
     Attempt(attempt::Args),
+    /// List, show, check and render profiles
+    Profile(profile::Args),
+    /// Why a node is what it is: every variable with the layer that set it, and what it would boot now
+    Explain(explain::Args),
     /// Where the whole cluster stands
     Status(status::Args),
     /// What was logged during an attempt: by the head, and by the installer over syslog
@@ -90,6 +96,8 @@ async fn dispatch(cli: Cli) -> app::Result<Exit> {
     let done = match cli.command {
         Command::Node(args) => node::run(&context, args).await,
         Command::Attempt(args) => attempt::run(&context, args).await,
+        Command::Profile(args) => profile::run(&context, args).await,
+        Command::Explain(args) => explain::run(&context, &args).await,
         Command::Status(args) => status::run(&context, &args).await,
         Command::Logs(args) => logs::run(&context, &args).await,
         Command::Init(args) => init::run(&cli.globals, args).await,
