@@ -47,6 +47,7 @@ pub mod sync_mirror;
 pub mod take_log_lines;
 pub mod take_over;
 pub mod take_report;
+pub mod unpack_loaders;
 pub mod verify_mirror;
 
 pub use abort_attempts::abort_attempts;
