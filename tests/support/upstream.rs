@@ -121,6 +121,15 @@ impl Upstream {
 
     /// Makes the Release file by apt-ftparchive, and signs it.
     pub fn sign(&self, date: OffsetDateTime, valid_until: Option<OffsetDateTime>) {
+        self.write_release(date, valid_until, &[]);
+    }
+
+    /// As [`Upstream::sign`], naming further files below `dists/trixie`: apt-ftparchive takes in index files only.
+    pub fn sign_with(&self, date: OffsetDateTime, further: &[&str]) {
+        self.write_release(date, None, further);
+    }
+
+    fn write_release(&self, date: OffsetDateTime, valid_until: Option<OffsetDateTime>, further: &[&str]) {
         let dists = self.root().join("dists/trixie");
         for name in ["Release", "InRelease", "Release.gpg"] {
             let _ = fs::remove_file(dists.join(name));
@@ -139,6 +148,14 @@ impl Upstream {
         text.insert_str(0, &format!("Date: {}\n", stamp(date)));
         if let Some(until) = valid_until {
             text.insert_str(0, &format!("Valid-Until: {}\n", stamp(until)));
+        }
+        for path in further {
+            if text.contains(path) {
+                continue;
+            }
+            let bytes = fs::read(dists.join(path)).unwrap();
+            let line = format!("SHA256:\n {} {} {path}\n", kickctl::domain::checksum::Sha256::of(&bytes), bytes.len());
+            text = text.replace("SHA256:\n", &line);
         }
         // apt-ftparchive writes the fields in its own order; signed at the time of its date, as archives do.
         let now = OffsetDateTime::now_utc();
