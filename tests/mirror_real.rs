@@ -5,7 +5,6 @@
 #[path = "support/head.rs"]
 mod head;
 #[path = "support/upstream.rs"]
-#[allow(dead_code, unused_imports, reason = "the head's helpers name it")]
 mod upstream;
 
 use std::fs;

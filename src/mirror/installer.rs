@@ -231,7 +231,7 @@ async fn close(
     allow_missing: bool,
 ) -> Result<std::result::Result<Chosen, String>> {
     offer.udebs.entry(arch).or_default();
-    let failed = |source| Error::Initrd { path: name.to_owned(), source };
+    let failed = |source| Error::Initrd { path: name.to_owned(), source: Box::new(source) };
     let facts: InitrdFacts = initrd::read_facts(BufReader::with_capacity(1 << 16, tools.store.read(images.initrd.0)?)).map_err(failed)?;
     let held = initrd::installed(&facts.dpkg_status).map_err(|error| Error::Installer {
         arch: arch.to_string(),
