@@ -15,7 +15,7 @@ pub enum Error {
     Config(#[from] config::Error),
     /// A mirror could not be synced, published, checked or pruned; what was published stays.
     #[error(transparent)]
-    Mirror(#[from] mirror::Error),
+    Mirror(Box<mirror::Error>),
     /// An attempt's state does not take the event; nothing was changed.
     #[error(transparent)]
     Rejected(#[from] Rejected),
@@ -59,6 +59,12 @@ impl Error {
             Self::Refused(_) | Self::Rejected(_) => true,
             _ => false,
         }
+    }
+}
+
+impl From<mirror::Error> for Error {
+    fn from(error: mirror::Error) -> Self {
+        Self::Mirror(Box::new(error))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::mirror::layout::MirrorDir;
 use crate::mirror::sync::{self, Fetched, Options, Planned, Sync, Synced};
 use crate::mirror::{Progress, plan, publish};
 use crate::sys::data_dir::DataDir;
-use crate::sys::fetch::Fetcher;
+use crate::sys::fetch::{Fetcher, PARALLEL};
 
 /// How to sync.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,6 +25,8 @@ pub struct SyncOptions {
     pub allow_missing: bool,
     /// Make the snapshot, but do not publish it.
     pub no_publish: bool,
+    /// Downloads at a time; eight if not said.
+    pub parallel: Option<usize>,
 }
 
 /// What a sync came to.
@@ -62,7 +64,8 @@ pub async fn sync_mirror(data: &DataDir, name: &MirrorName, options: SyncOptions
     let mirror = read_mirror(data, name)?;
     let dir = MirrorDir::new(data, name);
     let _lock = sync::lock_mirror(&dir).await.map_err(Error::from)?;
-    let fetcher = Fetcher::new().map_err(|error| Error::Refused(format!("TLS cannot be set up: {error}")))?;
+    let fetcher =
+        Fetcher::new(options.parallel.unwrap_or(PARALLEL)).map_err(|error| Error::Refused(format!("TLS cannot be set up: {error}")))?;
     let tools = Tools { fetcher, store: sync::open_store(data)?, progress };
     let key = if plan::is_whole(&mirror) { None } else { Some(signing_key(data)?) };
     let synced = Sync {

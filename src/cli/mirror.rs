@@ -13,6 +13,7 @@ use super::text::moment;
 use crate::app;
 use crate::app::add_mirror::{MirrorRequest, add_mirror};
 use crate::app::list_mirrors::{MirrorReport, list_mirrors, list_snapshots, show_mirror};
+use crate::app::place::Place;
 use crate::app::prune_mirror::{in_use, prune_mirrors};
 use crate::app::publish_mirror::publish_mirror;
 use crate::app::rollback_mirror::rollback_mirror;
@@ -228,7 +229,10 @@ impl Record for SyncLine {
 }
 
 async fn sync(context: &Context, args: SyncArgs) -> app::Result<Exit> {
-    let options = SyncOptions { dry_run: args.dry_run, allow_missing: args.allow_missing, no_publish: args.no_publish };
+    // A configuration is not needed to mirror; where there is one, it is heeded.
+    let place = Place::find(context.globals.config.as_deref(), context.globals.data.as_deref()).ok();
+    let parallel = place.map(|place| place.config.parallel);
+    let options = SyncOptions { dry_run: args.dry_run, allow_missing: args.allow_missing, no_publish: args.no_publish, parallel };
     let (mut lines, mut failures) = (Vec::new(), Vec::new());
     for name in &args.names {
         let progress = progress(name.as_str(), context.globals.quiet);

@@ -184,7 +184,7 @@ impl Rebuilt<'_> {
 
     fn sign(&self, tree: &mut Tree, store: &ObjectStore, dists: &str, release: &Release) -> Result<()> {
         let text = release.to_text();
-        let failed = |source| Error::SigningKey { path: PathBuf::from(self.key.fingerprint()), source };
+        let failed = |source| Error::SigningKey { path: PathBuf::from(self.key.fingerprint()), source: Box::new(source) };
         let signed = self.key.sign_cleartext(&text, self.now).map_err(failed)?;
         let detached = self.key.sign_detached(text.as_bytes(), self.now).map_err(failed)?;
         tree.add_bytes(store, format!("{dists}/Release"), text.as_bytes())?;

@@ -43,7 +43,7 @@ pub enum Error {
         /// Its address.
         url: String,
         /// Why.
-        source: Rejected,
+        source: Box<Rejected>,
     },
     /// A Release file is too old, expired, or malformed.
     #[error("{url} is refused: {source}. Nothing was taken from it")]
@@ -51,7 +51,7 @@ pub enum Error {
         /// Its address.
         url: String,
         /// Why.
-        source: ReleaseError,
+        source: Box<ReleaseError>,
     },
     /// A keyring cannot be read.
     #[error("keyring {}: {problem}; install the archive's keyring package or name the file with --keyring", path.display())]
@@ -67,7 +67,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: KeyError,
+        source: Box<KeyError>,
     },
     /// Upstream could not be reached.
     #[error("{source}. Check the address and the network, then run the command again; what was fetched is kept")]
@@ -95,16 +95,16 @@ pub enum Error {
         problem: String,
     },
     /// An index does not read.
-    #[error("the index {url} is refused: {}. Nothing was taken from it", chain(source))]
+    #[error("the index {url} is refused: {}. Nothing was taken from it", chain(&**source))]
     Index {
         /// Its address.
         url: String,
         /// Why.
-        source: IndexError,
+        source: Box<IndexError>,
     },
     /// A stanza.
-    #[error("{}", chain(.0))]
-    Package(#[from] PackageError),
+    #[error("{}", chain(&**.0))]
+    Package(Box<PackageError>),
     /// A path within an archive.
     #[error(transparent)]
     Path(#[from] BadPath),
@@ -112,12 +112,12 @@ pub enum Error {
     #[error(transparent)]
     Outside(#[from] Outside),
     /// A local package.
-    #[error("local package {}: {}; remove or replace the file", path.display(), chain(source))]
+    #[error("local package {}: {}; remove or replace the file", path.display(), chain(&**source))]
     Local {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: ControlError,
+        source: Box<ControlError>,
     },
     /// The installer's kernel or initrd.
     #[error("installer for {arch}: {problem}")]
@@ -128,12 +128,12 @@ pub enum Error {
         problem: String,
     },
     /// An initrd does not read.
-    #[error("initrd {path}: {}", chain(source))]
+    #[error("initrd {path}: {}", chain(&**source))]
     Initrd {
         /// Where it is from.
         path: String,
         /// Why.
-        source: InitrdError,
+        source: Box<InitrdError>,
     },
     /// The snapshot would not be whole.
     #[error("{0}")]
@@ -154,6 +154,12 @@ pub enum Error {
 
 /// A mirror's result.
 pub type Result<T> = std::result::Result<T, Error>;
+
+impl From<PackageError> for Error {
+    fn from(error: PackageError) -> Self {
+        Self::Package(Box::new(error))
+    }
+}
 
 impl Error {
     /// True if a guard refused something untrusted, stale or malformed, or somebody else is at work.

@@ -138,7 +138,7 @@ async fn other_form(tools: &Tools, root: &Root, index: &Index) -> Result<Option<
 /// # Errors
 /// [`Error::Index`]: not what it should be, too large, a path that leaves the archive.
 pub fn read(tools: &Tools, url: &str, held: &Held, universe: &mut Universe, origin: Origin) -> Result<usize> {
-    let refused = |source: IndexError| Error::Index { url: address(url, held.file.path.as_str()), source };
+    let refused = |source: IndexError| Error::Index { url: address(url, held.file.path.as_str()), source: Box::new(source) };
     let file = BufReader::with_capacity(1 << 16, tools.store.read(held.file.sha256)?);
     let compression = Compression::of_name(held.file.path.as_str());
     let reader = decompress_bounded(file, compression, held.index.limit)?;

@@ -10,7 +10,7 @@ use super::error::{Incomplete, chain};
 use super::fetch::{File, Obtained, Tools, describe};
 use super::indices::suite_file;
 use super::local;
-use super::plan::{self, Item, Offer};
+use super::plan::{self, Item, Lost, Offer};
 use super::root::Root;
 use super::{Error, Result};
 use crate::domain::checksum::Sha256;
@@ -110,7 +110,12 @@ pub async fn choose(
         let name = candidate.name(arch);
         match obtain_images(tools, &candidate, arch, offer).await {
             Ok(images) => match close(tools, definition, arch, &images, &name, offer, false).await? {
-                Ok(chosen) => return Ok(chosen),
+                Ok(chosen) => {
+                    if !tried.is_empty() {
+                        tools.note(&format!("installer for {arch}: taken from {name}, since {}", tried.join("; since ")));
+                    }
+                    return Ok(chosen);
+                }
                 Err(lacking) => {
                     tried.push(format!("{name}: {lacking}"));
                     last = Some((images, name));
@@ -226,7 +231,7 @@ async fn close(
     allow_missing: bool,
 ) -> Result<std::result::Result<Chosen, String>> {
     offer.udebs.entry(arch).or_default();
-    let failed = |source| Error::Initrd { path: name.to_owned(), source };
+    let failed = |source| Error::Initrd { path: name.to_owned(), source: Box::new(source) };
     let facts: InitrdFacts = initrd::read_facts(BufReader::with_capacity(1 << 16, tools.store.read(images.initrd.0)?)).map_err(failed)?;
     let held = initrd::installed(&facts.dpkg_status).map_err(|error| Error::Installer {
         arch: arch.to_string(),
@@ -253,15 +258,16 @@ async fn close(
         let files: Vec<File> = items.iter().map(|item| item.file.clone()).collect();
         let obtained = tools.obtain(&files).await?;
         if obtained.failed.is_empty() {
-            told.notes(&items).iter().for_each(|line| tools.note(line));
+            told.notes(&items, offer.lost.get(&arch).map(Vec::as_slice).unwrap_or_default()).iter().for_each(|line| tools.note(line));
             let (kernel, initrd) = (images.kernel, images.initrd);
             let left_out = if told.roots.is_empty() { Vec::new() } else { vec![told.explain(&facts.kernel_release)] };
             return Ok(Ok(Chosen { arch, kernel, initrd, kernel_release: facts.kernel_release, udebs: items, left_out, obtained }));
         }
         for (number, outcome) in obtained.failed {
             let item = &items[number];
-            told.lost.push((item.name.clone(), format!("{}: {}", item.label, describe(&outcome))));
-            offer.lost.entry(arch).or_default().push(item.id);
+            let lost = Lost { id: item.id, name: item.name.clone(), line: format!("{}: {}", item.label, describe(&outcome)) };
+            told.lost.push(lost.clone());
+            offer.lost.entry(arch).or_default().push(lost);
             udebs.leave_out(item.id);
         }
     }
@@ -273,15 +279,15 @@ async fn close(
 struct Told {
     /// What the installation needs and nobody has.
     roots: Vec<String>,
-    /// Files that upstream lost: name, and what happened.
-    lost: Vec<(String, String)>,
+    /// Files that upstream turned out not to have.
+    lost: Vec<Lost>,
     /// Dependencies that nothing satisfies.
     useless: std::collections::BTreeSet<String>,
 }
 
 impl Told {
     fn explain(&self, kernel: &str) -> String {
-        let causes: Vec<&str> = self.lost.iter().map(|(_, line)| line.as_str()).chain(self.useless.iter().map(String::as_str)).collect();
+        let causes: Vec<&str> = self.lost.iter().map(|lost| lost.line.as_str()).chain(self.useless.iter().map(String::as_str)).collect();
         let more = causes.len().saturating_sub(MOST_CAUSES);
         let shown = causes.iter().take(MOST_CAUSES).copied().collect::<Vec<_>>().join("; ");
         let more = if more > 0 { format!("; and {more} more") } else { String::new() };
@@ -289,16 +295,13 @@ impl Told {
         format!("with kernel {kernel} the installation lacks {}{because}", self.roots.join(", "))
     }
 
-    /// What a person may want to know although the installer has what it needs.
-    fn notes(&self, items: &[Item]) -> Vec<String> {
-        let replaced = |name: &str| items.iter().find(|item| item.name == name);
-        let (here, gone): (Vec<_>, Vec<_>) = self.lost.iter().partition(|(name, _)| replaced(name).is_some());
-        let mut notes: Vec<String> = here
-            .iter()
-            .filter_map(|(name, line)| replaced(name).map(|item| format!("installer package {line}; {} takes its place", item.label)))
-            .collect();
-        let names = gone.iter().map(|(name, _)| name.as_str()).chain(self.useless.iter().filter_map(|line| line.split(' ').next()));
-        let names: std::collections::BTreeSet<&str> = names.collect();
+    /// What a person may want to know although the installer has what it needs. `ever_lost`: with other kernels too.
+    fn notes(&self, items: &[Item], ever_lost: &[Lost]) -> Vec<String> {
+        let replacing = |lost: &Lost| items.iter().find(|item| item.name == lost.name);
+        let told = |lost: &Lost| Some(format!("installer package {}; {} takes its place", lost.line, replacing(lost)?.label));
+        let mut notes: Vec<String> = ever_lost.iter().filter_map(told).collect();
+        let gone = self.lost.iter().filter(|lost| replacing(lost).is_none()).map(|lost| lost.name.as_str());
+        let names: std::collections::BTreeSet<&str> = gone.chain(self.useless.iter().filter_map(|line| line.split(' ').next())).collect();
         if !names.is_empty() {
             let names = names.into_iter().collect::<Vec<_>>().join(", ");
             notes.push(format!(
@@ -310,13 +313,13 @@ impl Told {
 }
 
 /// The same packages under the same numbers, without those that are lost.
-fn copy_of(udebs: &Universe, lost: &[PackageId]) -> Result<Universe> {
+fn copy_of(udebs: &Universe, lost: &[Lost]) -> Result<Universe> {
     let mut copy = Universe::new();
     let mut stanzas = udebs.stanzas();
     for id in udebs.ids() {
         copy.add(stanzas.read(id), udebs.summary(id).origin)?;
     }
-    lost.iter().for_each(|id| copy.leave_out(*id));
+    lost.iter().for_each(|lost| copy.leave_out(lost.id));
     Ok(copy)
 }
 

@@ -82,7 +82,7 @@ impl Listing {
 }
 
 fn import(store: &ObjectStore, path: &Path) -> Result<LocalPackage> {
-    let failed = |source: ControlError| Error::Local { path: path.to_owned(), source };
+    let failed = |source: ControlError| Error::Local { path: path.to_owned(), source: Box::new(source) };
     let (sha256, size) = copy(store, path)?;
     if size > MAX_PACKAGE {
         return Err(failed(ControlError::TooLarge { what: "the package".to_owned(), limit: MAX_PACKAGE }));

@@ -32,7 +32,18 @@ pub struct Offer {
     /// By the number of an [`Origin`].
     pub sources: Vec<Source>,
     /// Installer packages whose files upstream turned out not to have, per architecture.
-    pub lost: BTreeMap<Arch, Vec<PackageId>>,
+    pub lost: BTreeMap<Arch, Vec<Lost>>,
+}
+
+/// A package that upstream names and does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Which.
+    pub id: PackageId,
+    /// Its name.
+    pub name: String,
+    /// What happened, for messages.
+    pub line: String,
 }
 
 impl Offer {

@@ -58,13 +58,14 @@ pub async fn fetch(
     let url = at("InRelease");
     let (text, files) = match fetcher.get(&url, MAX_RELEASE).await {
         Ok(bytes) => {
-            let verified = openpgp::verify_cleartext(&bytes, ring, now).map_err(|source| Error::NotTrusted { url: url.clone(), source })?;
+            let verified = openpgp::verify_cleartext(&bytes, ring, now)
+                .map_err(|source| Error::NotTrusted { url: url.clone(), source: Box::new(source) })?;
             (verified.text, vec![("InRelease", bytes)])
         }
         Err(GetError::Missing(_)) => detached(fetcher, &at, ring, now).await?,
         Err(other) => return Err(other.into()),
     };
-    let refused = |source| Error::Release { url: url.clone(), source };
+    let refused = |source| Error::Release { url: url.clone(), source: Box::new(source) };
     let release = Release::parse(&text).map_err(refused)?;
     let before = held.iter().find(|state| state.url == source.url && state.suite == suite);
     release.check(now, before.map(|state| state.date)).map_err(refused)?;
@@ -82,7 +83,7 @@ async fn detached(
     let (url, signature_url) = (at("Release"), at("Release.gpg"));
     let bytes = fetcher.get(&url, MAX_RELEASE).await?;
     let signature = fetcher.get(&signature_url, MAX_SIGNATURE).await?;
-    let verified =
-        openpgp::verify_detached(&bytes, &signature, ring, now).map_err(|source| Error::NotTrusted { url: signature_url, source })?;
+    let verified = openpgp::verify_detached(&bytes, &signature, ring, now)
+        .map_err(|source| Error::NotTrusted { url: signature_url, source: Box::new(source) })?;
     Ok((verified.text, vec![("Release", bytes), ("Release.gpg", signature)]))
 }

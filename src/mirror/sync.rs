@@ -354,8 +354,9 @@ impl Sync<'_> {
         assemble::write(self.dir, &self.tools.store, &tree, &upstream, record)
     }
 
-    /// Snapshot names sort by age, also when the clock was set back.
+    /// Snapshot names, which have whole seconds, sort by age: also when two are made in one second, or the clock was set back.
     fn dated_after(&self, mut record: Snapshot, newest: Option<&Snapshot>) -> Snapshot {
+        record.made = record.made.replace_nanosecond(0).unwrap_or(record.made);
         if let Some(newest) = newest.filter(|newest| newest.made >= record.made) {
             record.made = newest.made + Duration::from_secs(1);
         }

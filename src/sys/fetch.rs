@@ -17,8 +17,8 @@ use sha2::{Digest, Sha256 as Hasher};
 use super::objects::{ObjectStore, Partial};
 use crate::domain::checksum::Sha256;
 
-/// Fetches at a time: what a keep-alive connection waits for is mostly the server's answer, eight hide it.
-const PARALLEL: usize = 8;
+/// Fetches at a time unless told otherwise: what a keep-alive connection waits for is mostly the server's answer, eight hide it.
+pub const PARALLEL: usize = 8;
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long a connection may stay silent.
 const READ_LIMIT: Duration = Duration::from_secs(30);
@@ -89,6 +89,7 @@ pub enum GetError {
 #[derive(Clone, Debug)]
 pub struct Fetcher {
     client: reqwest::Client,
+    parallel: usize,
     backoff: ExponentialBuilder,
 }
 
@@ -110,25 +111,25 @@ enum Trouble {
 }
 
 impl Fetcher {
-    /// A fetcher that honours the system's proxy settings.
+    /// A fetcher that honours the system's proxy settings. `parallel`: fetches at a time.
     ///
     /// # Errors
     /// If TLS cannot be set up.
-    pub fn new() -> Result<Self, reqwest::Error> {
+    pub fn new(parallel: usize) -> Result<Self, reqwest::Error> {
         // An error means that it is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .user_agent(concat!("kickctl/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_LIMIT)
             .read_timeout(READ_LIMIT)
-            .pool_max_idle_per_host(PARALLEL)
+            .pool_max_idle_per_host(parallel)
             .build()?;
         let backoff = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(200))
             .with_max_delay(Duration::from_secs(5))
             .with_max_times(RETRIES)
             .with_jitter();
-        Ok(Self { client, backoff })
+        Ok(Self { client, parallel: parallel.max(1), backoff })
     }
 
     /// A small document of at most `limit` bytes.
@@ -199,7 +200,7 @@ impl Fetcher {
             let task = async move { Ok((number, fetcher.fetch(&store, &job, &*watch).await?)) };
             async move { AbortOnDrop(tokio::spawn(task)).wait().await }
         });
-        let mut outcomes: Vec<(usize, Outcome)> = stream::iter(fetches).buffer_unordered(PARALLEL).try_collect().await?;
+        let mut outcomes: Vec<(usize, Outcome)> = stream::iter(fetches).buffer_unordered(self.parallel).try_collect().await?;
         outcomes.sort_by_key(|(number, _)| *number);
         Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
     }

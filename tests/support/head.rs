@@ -1,0 +1,176 @@
+//! A head of a test's own: the real kickctl with a data folder, and real clients of what it publishes.
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use kickctl::domain::checksum::Sha256;
+
+use super::upstream::Upstream;
+
+/// The filter of most tests.
+pub const FILTER: &str = "[filter]\npriorities = [\"required\"]\nnames = [\"app\"]\n";
+
+/// A data folder.
+pub struct Head {
+    folder: tempfile::TempDir,
+    data: PathBuf,
+}
+
+impl Head {
+    /// A head without mirrors.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        Self { folder, data }
+    }
+
+    /// A head whose data folder is elsewhere.
+    pub fn at(data: PathBuf) -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), data }
+    }
+
+    /// A head with the mirror `m` of an upstream. `rest`: what follows the source in its definition, such as [`FILTER`].
+    pub fn mirroring(upstream: &Upstream, rest: &str) -> Self {
+        let head = Self::new();
+        head.add(upstream, rest);
+        head
+    }
+
+    /// Adds the mirror `m`.
+    pub fn add(&self, upstream: &Upstream, rest: &str) {
+        let text = format!(
+            "[[source]]\nurl = \"{}\"\nsuites = [\"trixie\"]\ncomponents = [\"main\"]\narchitectures = [\"amd64\"]\nkeyring = [\"{}\"]\n{rest}",
+            upstream.url,
+            upstream.keyring().display()
+        );
+        let file = self.folder.path().join("m.toml");
+        fs::write(&file, text).unwrap();
+        self.ok(&["mirror", "add", "m", "--file", file.to_str().unwrap()]);
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// A folder for the test's own files.
+    pub fn aside(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// kickctl with this data folder.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kickctl"));
+        command.arg("--data").arg(&self.data).args(args).env_remove("KICKCTL_CONFIG");
+        command
+    }
+
+    /// Runs kickctl, whatever comes of it.
+    pub fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Runs kickctl, which must succeed. Returns both outputs.
+    pub fn ok(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        let told = text(&output);
+        assert!(output.status.success(), "{args:?}: {told}");
+        told
+    }
+
+    /// Runs kickctl, which must refuse or fail with this exit code. Returns what it said.
+    pub fn fails(&self, args: &[&str], code: i32) -> String {
+        let output = self.run(args);
+        let told = text(&output);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {told}");
+        told
+    }
+
+    /// The published tree of `m`.
+    pub fn tree(&self) -> PathBuf {
+        self.data.join("mirrors/m/current/tree")
+    }
+
+    /// Every file of the published tree with its digest.
+    pub fn contents(&self) -> BTreeMap<PathBuf, Sha256> {
+        contents(&self.tree())
+    }
+
+    /// `mirror show -o json`.
+    pub fn show(&self) -> serde_json::Value {
+        let output = self.run(&["mirror", "show", "m", "-o", "json"]);
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// The names of the packages that the published index offers.
+    pub fn packages(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.tree().join("dists/trixie/main/binary-amd64/Packages")).unwrap();
+        text.lines().filter_map(|line| line.strip_prefix("Package: ")).map(str::to_owned).collect()
+    }
+
+    /// The head's public key.
+    pub fn key(&self) -> PathBuf {
+        self.data.join("keys/signing.gpg")
+    }
+
+    /// The real apt as a client of the published tree, in a folder of its own: update, then download and check these packages.
+    pub fn apt_takes(&self, keyring: &Path, packages: &[&str]) {
+        let home = tempfile::tempdir().unwrap();
+        let told = apt(home.path(), &self.tree(), keyring, "apt-get", &["update"]);
+        assert!(told.0 && !told.1.contains("W:") && !told.1.contains("E:"), "apt-get update: {}", told.1);
+        let mut args = vec!["install", "-y", "--download-only", "--no-install-recommends"];
+        args.extend(packages);
+        let told = apt(home.path(), &self.tree(), keyring, "apt-get", &args);
+        assert!(told.0 && told.1.contains("Download complete"), "apt-get install: {}", told.1);
+    }
+}
+
+/// Every file below a folder with its digest.
+pub fn contents(root: &Path) -> BTreeMap<PathBuf, Sha256> {
+    let mut files = BTreeMap::new();
+    let Ok(root) = root.canonicalize() else { return files };
+    let mut folders = vec![root];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            } else {
+                files.insert(entry.path(), Sha256::of(&fs::read(entry.path()).unwrap()));
+            }
+        }
+    }
+    files
+}
+
+/// Both outputs of a program.
+pub fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn apt(home: &Path, tree: &Path, keyring: &Path, program: &str, args: &[&str]) -> (bool, String) {
+    for folder in ["state/lists/partial", "cache/archives/partial", "etc/apt.conf.d", "etc/preferences.d", "etc/trusted.gpg.d"] {
+        fs::create_dir_all(home.join(folder)).unwrap();
+    }
+    fs::write(home.join("status"), "").unwrap();
+    fs::write(home.join("sources.list"), format!("deb [signed-by={}] copy:{} trixie main\n", keyring.display(), tree.display())).unwrap();
+    let option = |name: &str, path: &str| format!("-o{name}={}", home.join(path).display());
+    let options = [
+        option("Dir::State", "state"),
+        option("Dir::State::status", "status"),
+        option("Dir::Cache", "cache"),
+        option("Dir::Etc", "etc"),
+        option("Dir::Etc::sourcelist", "sources.list"),
+        "-oDir::Etc::sourceparts=-".to_owned(),
+        "-oAPT::Architecture=amd64".to_owned(),
+        "-oAPT::Architectures=amd64".to_owned(),
+        "-oAPT::Sandbox::User=root".to_owned(),
+        "-oAcquire::Languages=none".to_owned(),
+        "-oAcquire::Check-Valid-Until=true".to_owned(),
+    ];
+    let output = Command::new(program).args(options).args(args).env("LC_ALL", "C").current_dir(home).output().unwrap();
+    (output.status.success(), text(&output))
+}

@@ -1,0 +1,302 @@
+//! An archive of a test's own: real packages, real indices, served over HTTP by a server that can be told to misbehave.
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use kickctl::repo::compress::{compress_gz, compress_xz};
+use kickctl::repo::openpgp::SigningKey;
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+/// How the server misbehaves on one path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// 404.
+    Missing,
+    /// One byte is another.
+    Flip,
+    /// The connection is cut in the middle, this many times.
+    Cut(u32),
+    /// 503, this many times.
+    Busy(u32),
+    /// Every answer waits.
+    Slow(Duration),
+    /// Promises and sends more than there is.
+    Longer,
+}
+
+/// An archive and its server.
+pub struct Upstream {
+    folder: tempfile::TempDir,
+    /// Where it is served.
+    pub url: String,
+    /// Its key.
+    pub key: SigningKey,
+    faults: Arc<Mutex<HashMap<String, Fault>>>,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Upstream {
+    /// An empty archive with a server on loopback, which ends with the test's process.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("pool")).unwrap();
+        let key = SigningKey::generate("an archive of a test", OffsetDateTime::now_utc() - Duration::from_secs(90 * 86400)).unwrap();
+        fs::write(folder.path().join("archive.gpg"), key.public_bytes().unwrap()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://127.0.0.1:{}/debian", listener.local_addr().unwrap().port());
+        let (faults, log) = (Arc::<Mutex<HashMap<_, _>>>::default(), Arc::<Mutex<Vec<_>>>::default());
+        let server = Server { root: folder.path().to_owned(), faults: Arc::clone(&faults), log: Arc::clone(&log) };
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let server = server.clone();
+                std::thread::spawn(move || server.talk(&stream));
+            }
+        });
+        Self { folder, url, key, faults, log }
+    }
+
+    /// An archive of some packages: `base` is required; `app` needs `lib`; `lib` has 300 KB; `other` nobody needs.
+    pub fn with_packages() -> Self {
+        let upstream = Self::new();
+        upstream.add("base", "1.0", "Priority: required", 2_000);
+        upstream.add("app", "1.0", "Depends: lib (>= 1.0)", 2_000);
+        upstream.add("lib", "1.0", "", 300_000);
+        upstream.add("other", "1.0", "", 2_000);
+        upstream.publish();
+        upstream
+    }
+
+    /// The archive's root.
+    pub fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The keyring file.
+    pub fn keyring(&self) -> PathBuf {
+        self.root().join("archive.gpg")
+    }
+
+    /// Adds a package; replaces other versions of it. `fields`: further lines of its control file.
+    pub fn add(&self, name: &str, version: &str, fields: &str, size: usize) -> PathBuf {
+        for entry in fs::read_dir(self.root().join("pool")).unwrap().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&format!("{name}_")) {
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+        let file = self.root().join(format!("pool/{name}_{version}_amd64.deb"));
+        build(&file, name, version, fields, size);
+        file
+    }
+
+    /// Makes indices of the pool and signs them, now.
+    pub fn publish(&self) {
+        self.publish_dated(OffsetDateTime::now_utc(), None);
+    }
+
+    /// Makes indices of the pool and signs them.
+    pub fn publish_dated(&self, date: OffsetDateTime, valid_until: Option<OffsetDateTime>) {
+        let folder = self.root().join("dists/trixie/main/binary-amd64");
+        fs::create_dir_all(&folder).unwrap();
+        let packages = run(Command::new("apt-ftparchive").args(["packages", "pool"]).current_dir(self.root()));
+        self.write_index(&packages.stdout);
+        self.sign(date, valid_until);
+    }
+
+    /// Writes an index as it is.
+    pub fn write_index(&self, text: &[u8]) {
+        let folder = self.root().join("dists/trixie/main/binary-amd64");
+        fs::write(folder.join("Packages"), text).unwrap();
+        fs::write(folder.join("Packages.gz"), compress_gz(text).unwrap()).unwrap();
+        fs::write(folder.join("Packages.xz"), compress_xz(text).unwrap()).unwrap();
+    }
+
+    /// Makes the Release file by apt-ftparchive, and signs it.
+    pub fn sign(&self, date: OffsetDateTime, valid_until: Option<OffsetDateTime>) {
+        self.write_release(date, valid_until, &[]);
+    }
+
+    /// As [`Upstream::sign`], naming further files below `dists/trixie`: apt-ftparchive takes in index files only.
+    pub fn sign_with(&self, date: OffsetDateTime, further: &[&str]) {
+        self.write_release(date, None, further);
+    }
+
+    fn write_release(&self, date: OffsetDateTime, valid_until: Option<OffsetDateTime>, further: &[&str]) {
+        let dists = self.root().join("dists/trixie");
+        for name in ["Release", "InRelease", "Release.gpg"] {
+            let _ = fs::remove_file(dists.join(name));
+        }
+        let options = ["Origin=Debian", "Label=Debian", "Suite=stable", "Codename=trixie", "Components=main", "Architectures=amd64"];
+        let mut command = Command::new("apt-ftparchive");
+        options.iter().for_each(|option| {
+            command.arg("-o").arg(format!("APT::FTPArchive::Release::{option}"));
+        });
+        let made = String::from_utf8(run(command.args(["release", "."]).current_dir(&dists)).stdout).unwrap();
+        let mut text: String = made.lines().filter(|line| !line.starts_with("Date:")).fold(String::new(), |text, line| text + line + "\n");
+        let stamp = |date: OffsetDateTime| {
+            let format = format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] UTC");
+            date.to_offset(time::UtcOffset::UTC).format(format).unwrap()
+        };
+        text.insert_str(0, &format!("Date: {}\n", stamp(date)));
+        if let Some(until) = valid_until {
+            text.insert_str(0, &format!("Valid-Until: {}\n", stamp(until)));
+        }
+        for path in further {
+            if text.contains(path) {
+                continue;
+            }
+            let bytes = fs::read(dists.join(path)).unwrap();
+            let line = format!("SHA256:\n {} {} {path}\n", kickctl::domain::checksum::Sha256::of(&bytes), bytes.len());
+            text = text.replace("SHA256:\n", &line);
+        }
+        // apt-ftparchive writes the fields in its own order; signed at the time of its date, as archives do.
+        let now = OffsetDateTime::now_utc();
+        fs::write(dists.join("Release"), &text).unwrap();
+        fs::write(dists.join("InRelease"), self.key.sign_cleartext(&text, now).unwrap()).unwrap();
+        fs::write(dists.join("Release.gpg"), self.key.sign_detached(text.as_bytes(), now).unwrap()).unwrap();
+    }
+
+    /// Misbehaves on a path below the archive's root from now on.
+    pub fn fail(&self, path: &str, fault: Fault) {
+        self.faults.lock().unwrap().insert(path.to_owned(), fault);
+    }
+
+    /// Behaves again.
+    pub fn heal(&self) {
+        self.faults.lock().unwrap().clear();
+    }
+
+    /// What was asked since the last call: `GET path` or `GET path bytes=1-`.
+    pub fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut *self.log.lock().unwrap())
+    }
+}
+
+/// Builds a package with the real dpkg-deb. Contents do not compress.
+pub fn build(file: &Path, name: &str, version: &str, fields: &str, size: usize) {
+    let work = tempfile::tempdir().unwrap();
+    let share = work.path().join("usr/share").join(name);
+    fs::create_dir_all(work.path().join("DEBIAN")).unwrap();
+    fs::create_dir_all(&share).unwrap();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64 ^ name.len() as u64;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as u8
+    })
+    .take(size)
+    .collect();
+    fs::write(share.join("data"), noise).unwrap();
+    let priority = if fields.contains("Priority:") { "" } else { "Priority: optional\n" };
+    let fields = if fields.is_empty() { String::new() } else { format!("{fields}\n") };
+    let control = format!(
+        "Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: A <a@example.org>\n{priority}{fields}Description: a test's {name}\n"
+    );
+    fs::write(work.path().join("DEBIAN/control"), control).unwrap();
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    run(Command::new("dpkg-deb").args(["--root-owner-group", "-Znone", "-b"]).arg(work.path()).arg(file));
+}
+
+/// Runs a program that must succeed.
+pub fn run(command: &mut Command) -> Output {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+#[derive(Clone)]
+struct Server {
+    root: PathBuf,
+    faults: Arc<Mutex<HashMap<String, Fault>>>,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    fn talk(&self, stream: &TcpStream) {
+        let mut reader = BufReader::new(stream);
+        loop {
+            let (mut request, mut range) = (String::new(), None);
+            if reader.read_line(&mut request).unwrap_or(0) == 0 {
+                return;
+            }
+            loop {
+                let mut line = String::new();
+                if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                    return;
+                }
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("range: bytes=") {
+                    range = value.trim().trim_end_matches('-').parse::<usize>().ok();
+                }
+                if line.trim().is_empty() {
+                    break;
+                }
+            }
+            let mut words = request.split(' ');
+            let (method, path) = (words.next().unwrap_or_default().to_owned(), words.next().unwrap_or_default().to_owned());
+            if self.answer(stream, &method, &path, range).is_none() {
+                let _ = stream.shutdown(std::net::Shutdown::Both);
+                return;
+            }
+        }
+    }
+
+    /// `None`: the connection is to be closed.
+    fn answer(&self, mut stream: &TcpStream, method: &str, path: &str, range: Option<usize>) -> Option<()> {
+        let path = path.strip_prefix("/debian/")?.replace("%2B", "+").replace("%7E", "~");
+        let asked = range.map_or(String::new(), |from| format!(" bytes={from}-"));
+        self.log.lock().ok()?.push(format!("{method} {path}{asked}"));
+        let fault = self.fault(&path);
+        match fault {
+            Some(Fault::Slow(time)) => std::thread::sleep(time),
+            Some(Fault::Busy(_)) => return stream.write_all(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n").ok(),
+            _ => {}
+        }
+        let file = self.root.join(&path);
+        let bytes = if fault == Some(Fault::Missing) || !file.is_file() { None } else { fs::read(file).ok() };
+        let Some(mut bytes) = bytes else {
+            return stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").ok();
+        };
+        match fault {
+            Some(Fault::Flip) => {
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+            }
+            Some(Fault::Longer) => bytes.extend(b"more"),
+            _ => {}
+        }
+        let from = range.filter(|from| *from < bytes.len());
+        let head = match from {
+            Some(from) => format!("206 Partial Content\r\nContent-Range: bytes {from}-{}/{}", bytes.len() - 1, bytes.len()),
+            None => "200 OK".to_owned(),
+        };
+        let body = &bytes[from.unwrap_or(0)..];
+        stream.write_all(format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes()).ok()?;
+        if method == "HEAD" {
+            return Some(());
+        }
+        if matches!(fault, Some(Fault::Cut(_))) {
+            let _ = stream.write_all(&body[..body.len() / 2]);
+            return None;
+        }
+        stream.write_all(body).ok()
+    }
+
+    fn fault(&self, path: &str) -> Option<Fault> {
+        let mut faults = self.faults.lock().ok()?;
+        let fault = *faults.get(path)?;
+        match fault {
+            Fault::Cut(1) | Fault::Busy(1) => faults.remove(path),
+            Fault::Cut(left) => faults.insert(path.to_owned(), Fault::Cut(left - 1)),
+            Fault::Busy(left) => faults.insert(path.to_owned(), Fault::Busy(left - 1)),
+            _ => None,
+        };
+        Some(fault)
+    }
+}
