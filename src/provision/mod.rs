@@ -17,5 +17,5 @@ pub mod values;
 pub mod variables;
 
 pub use arguments::kernel_args;
-pub use gate::gate_answer;
+pub use gate::{choose_disk, gate_answer};
 pub use variables::Settings;
