@@ -106,6 +106,6 @@ fn masked_secrets_have_the_same_shape() {
     let masked = secrets.masked();
     assert_eq!(masked.report_token, MASK);
     assert_eq!(masked.root_password_hash, MASK);
-    assert_eq!(masked.password_hashes[0].hash, "!");
+    assert_eq!(masked.password_hashes[0].hash, "*");
     assert_eq!(serde_json::to_string(&masked.secret).unwrap(), format!(r#"{{"munge":{{"key":"{MASK}","n":["{MASK}"]}}}}"#));
 }
