@@ -20,9 +20,11 @@ pub fn kernel_args(context: &Context) -> String {
     if !context.net.domain.is_empty() {
         words.push(format!("domain={}", context.net.domain));
     }
-    // Asked before any preseed file can be fetched (seen with netcfg 1.192 on a network without a router).
+    // netcfg's DHCP hook gives up at `ip route add default via ""` when DHCP names no router, before it writes the name servers down; both
+    // are then asked, and no preseed file can be fetched to answer (seen with netcfg of Debian 13).
     if context.net.router.is_none() {
         words.push("netcfg/no_default_route=true".into());
+        words.extend(context.net.dns.first().map(|server| format!("netcfg/get_nameservers={server}")));
     }
     // The full-screen front ends draw on a serial console what nobody can read afterwards.
     words.push("DEBIAN_FRONTEND=text".into());
