@@ -10,7 +10,7 @@ use super::head::Head;
 use super::{Result, material};
 use crate::domain::attempt::{Event, Gate, State};
 use crate::provision::decide::Request;
-use crate::provision::{gate_answer, inventory};
+use crate::provision::{choose_disk, gate_answer, inventory};
 
 /// The head's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,8 @@ pub async fn answer_gate(head: &Head, token: &str, posted: &str, peer: Ipv4Addr,
     let material = material::gather(head, &granted.node, &granted.attempt).await?;
     let (disks, choice) = match inventory::parse(posted) {
         Ok(disks) => {
-            let choice = material.settings().disk.choose(&disks).map(|disk| disk.path()).map_err(|error| error.to_string());
+            let choice = choose_disk(material.settings(), material.firmware(), &disks);
+            let choice = choice.map(|disk| disk.path()).map_err(|refusal| refusal.to_string());
             (disks, choice)
         }
         Err(error) => (vec![], Err(error.to_string())),
