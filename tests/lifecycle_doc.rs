@@ -113,8 +113,8 @@ fn limits() -> String {
 
 fn with_section(text: &str, name: &str, content: &str) -> String {
     let (begin, end) = (format!("<!-- {name}: printed by tests/lifecycle_doc.rs -->\n"), format!("<!-- end of {name} -->"));
-    let from = text.find(&begin).unwrap_or_else(|| panic!("{FILE} has no section {name}")) + begin.len();
-    let to = text.find(&end).unwrap_or_else(|| panic!("section {name} of {FILE} does not end"));
+    let from = text.find(&begin).expect("the section begins") + begin.len();
+    let to = text.find(&end).expect("the section ends");
     format!("{}{content}{}", &text[..from], &text[to..])
 }
 

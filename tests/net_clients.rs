@@ -278,7 +278,7 @@ fn perfdhcp_loses_no_answer_of_hundreds_of_clients() {
 #[test]
 fn the_probe_finds_a_server_from_an_interface_without_address_and_nobody_on_an_empty_segment() {
     let (mut lab, (leases, _questions)) = (Lab::new(), Leases::new());
-    let probe = || runtime().block_on(dhcp::probe("eth0", Duration::from_secs(2))).unwrap();
+    let probe = || runtime().block_on(dhcp::Probe::bind("eth0").unwrap().run(Duration::from_secs(2))).unwrap();
     assert_eq!(lab.node.within(probe), Vec::<Ipv4Addr>::new());
     lab.dhcp(leases);
     assert_eq!(lab.node.within(probe), [HEAD]);

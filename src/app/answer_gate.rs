@@ -55,7 +55,7 @@ pub async fn answer_gate(head: &Head, token: &str, posted: &str, peer: Ipv4Addr,
     // What the store says counts: a question that came twice at the same moment must not get two answers.
     Ok(Some(match (&attempt.state, choice) {
         (State::Installing { gate: Gate::Open { disk }, .. }, _) => {
-            Answer::Yes(gate_answer(disk, material.settings(), material.context().node.firmware))
+            Answer::Yes(gate_answer(disk, material.settings(), material.firmware()))
         }
         (_, Err(reason)) => Answer::No(reason),
         (state, Ok(_)) => Answer::No(format!("the attempt is {}", state.name())),

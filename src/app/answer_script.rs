@@ -86,7 +86,7 @@ impl Head {
 async fn installer_script(head: &Head, node: &Node, attempt: &Attempt) -> Result<String> {
     let material = material::gather(head, node, attempt).await?;
     let boot = format!("{}/boot/{}", head.config.http_base(), tokens::mint(&head.token_secret, attempt.id, Purpose::Boot));
-    let arguments = material.kernel_arguments();
+    let arguments = material.kernel_arguments()?;
     let banner = format!("kickctl: installing {} as {} (attempt {})", node.name, attempt.order.profile, attempt.number);
     Ok(script::installer(&format!("{boot}/linux"), &format!("{boot}/initrd.gz"), &arguments, &banner))
 }

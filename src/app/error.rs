@@ -2,8 +2,6 @@
 
 use crate::domain::attempt::Rejected;
 use crate::domain::nodeset::EmptyGroup;
-use crate::provision::library::LibraryError;
-use crate::provision::render;
 use crate::{config, mirror, store};
 
 /// A use case's failure. The command line turns the variant into its exit code.
@@ -30,12 +28,6 @@ pub enum Error {
     /// Something else that was named does not exist.
     #[error("{0}")]
     Missing(String),
-    /// There is no such profile, or it cannot be used.
-    #[error(transparent)]
-    Profile(#[from] LibraryError),
-    /// A template does not render.
-    #[error(transparent)]
-    Template(#[from] render::Error),
     /// Something that was asked for makes no sense.
     #[error("{0}")]
     Usage(String),

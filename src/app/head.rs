@@ -25,14 +25,6 @@ pub struct Head {
 }
 
 impl Head {
-    /// The head's host name, one label in lower case.
-    pub(super) fn name(&self) -> String {
-        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().to_ascii_lowercase();
-        let label: String =
-            name.trim().split('.').next().unwrap_or_default().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-        if label.is_empty() { "head".into() } else { label }
-    }
-
     /// Addresses that the pool must not lend: the head's, the gateway's, and every node's.
     pub(super) fn reserved(&self, nodes: &[Node]) -> BTreeSet<Ipv4Addr> {
         let own = [Some(self.config.address), self.config.dhcp.gateway];

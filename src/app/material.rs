@@ -1,12 +1,14 @@
-//! What a node's files are made from: its attempt, the snapshot, the profile, the head.
+//! What a node's files are made of: its profile, its settings, its snapshot, and the head itself.
 
 use std::path::PathBuf;
 
 use super::list_profiles::list_profiles;
-use super::order::{self, snapshot_of};
 use super::{Error, Head, Result};
-use crate::domain::attempt::{Attempt, AttemptId, Order, Progress};
+use crate::domain::attempt::Attempt;
+use crate::domain::checksum::Sha256;
+use crate::domain::mac::MacAddr;
 use crate::domain::mirror::{InstallerFiles, Snapshot};
+use crate::domain::name::{MirrorName, SnapshotId};
 use crate::domain::node::{Firmware, Node};
 use crate::mirror::layout::MirrorDir;
 use crate::provision::context::{AttemptFacts, Context, HeadFacts, Host, MirrorFacts, NetFacts, NodeFacts, Secrets};
@@ -14,101 +16,58 @@ use crate::provision::library::Library;
 use crate::provision::render::Renderer;
 use crate::provision::tokens::{self, Purpose};
 use crate::provision::{Settings, kernel_args};
+use crate::sys::data_dir::DataDir;
 
-/// Everything that one node's files are rendered from.
-#[derive(Debug)]
+/// What one attempt's files are made of.
+#[derive(Clone, Debug)]
 pub struct Material {
     library: Library,
     context: Context,
     tree: PathBuf,
     installer: InstallerFiles,
+    ordered: Sha256,
 }
 
-/// Gathers the material of an attempt.
+/// What all nodes of a head have in common.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    head: HeadFacts,
+    net: NetFacts,
+    hosts: Vec<Host>,
+}
+
+/// Gathers what an attempt's files are made of.
 ///
 /// # Errors
-/// [`Error::Refused`] if the profile's files have changed since the attempt was armed, or its snapshot is gone.
-pub(super) async fn gather(head: &Head, node: &Node, attempt: &Attempt) -> Result<Material> {
+/// If the profile or the snapshot is gone, or the frozen variables do not read.
+pub async fn gather(head: &Head, node: &Node, attempt: &Attempt) -> Result<Material> {
+    let surroundings = Surroundings::of(head).await?;
     let library = list_profiles(&head.data)?;
-    let (order, now) = (&attempt.order, library.digest(&attempt.order.profile)?);
-    if now != order.profile_digest {
-        return Err(Error::Refused(format!(
-            "profile {} was changed after attempt {} of {} was armed: `kickctl reinstall {}` arms one with the new files",
-            order.profile, attempt.number, node.name, node.name
-        )));
-    }
-    let which = (attempt.id, attempt.number);
-    assemble(head, library, node, order, &attempt.progress, which).await
-}
-
-/// Gathers the material of an attempt that is not there yet, for a preflight.
-///
-/// # Errors
-/// As [`gather`].
-pub(super) async fn rehearse(head: &Head, library: Library, node: &Node, order: &Order, firmware: Firmware) -> Result<Material> {
-    let progress = Progress { booted_mac: node.macs.first().copied(), firmware: Some(firmware), ..Progress::default() };
-    assemble(head, library, node, order, &progress, (0, 0)).await
-}
-
-async fn assemble(
-    head: &Head,
-    library: Library,
-    node: &Node,
-    order: &Order,
-    progress: &Progress,
-    (id, number): (AttemptId, u32),
-) -> Result<Material> {
-    let snapshot = snapshot_of(&head.data, &order.mirror, &order.snapshot)?;
-    let installer = order::installer_of(&snapshot, node)?.clone();
-    let settings = order::settings(&order.variables)?;
-    let config = &head.config;
-    let host = format!("{}:{}", config.address, config.http_port);
-    let mirror = mirror_facts(&snapshot, &host, &settings)?;
-    let boot_url = format!("{}/boot/{}", config.http_base(), tokens::mint(&head.token_secret, id, Purpose::Boot));
-    let context = Context {
-        node: NodeFacts {
-            name: node.name.clone(),
-            address: node.address,
-            mac: progress.booted_mac,
-            arch: node.arch,
-            firmware: progress.firmware.or(node.firmware).unwrap_or(Firmware::Bios),
-        },
-        head: HeadFacts {
-            name: head.name(),
-            url: config.http_base(),
-            address: config.address,
-            port: config.http_port,
-            syslog_port: config.syslog_port,
-        },
-        net: NetFacts {
-            domain: config.domain.clone(),
-            router: config.dhcp.gateway,
-            dns: config.dhcp.dns.clone(),
-            ntp: config.dhcp.ntp.clone(),
-        },
-        mirror,
-        attempt: AttemptFacts { id, number, profile: order.profile.clone(), boot_url },
-        hosts: hosts(head).await?,
-        settings,
-    };
-    let tree = MirrorDir::new(&head.data, &order.mirror).tree(&order.snapshot);
-    Ok(Material { library, context, tree, installer })
-}
-
-fn mirror_facts(snapshot: &Snapshot, host: &str, settings: &Settings) -> Result<MirrorFacts> {
-    MirrorFacts::of(snapshot, host, settings.security)
-        .ok_or_else(|| Error::Refused(format!("snapshot {} of {} offers no suite to install", snapshot.id, snapshot.mirror)))
-}
-
-async fn hosts(head: &Head) -> Result<Vec<Host>> {
-    let nodes = head.store.nodes().await?;
-    Ok(nodes.iter().filter_map(|node| node.address.map(|address| Host { address, name: node.name.to_string() })).collect())
+    let order = &attempt.order;
+    let (snapshot, tree) = snapshot(&head.data, &order.mirror, &order.snapshot)?;
+    let settings = Settings::read(&order.variables)
+        .map_err(|wrong| Error::Refused(wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+    let firmware = attempt.progress.firmware.or(node.firmware).unwrap_or(Firmware::Bios);
+    let boot_url = format!("{}/boot/{}", surroundings.head.url, tokens::mint(&head.token_secret, attempt.id, Purpose::Boot));
+    let facts = AttemptFacts { id: attempt.id, number: attempt.number, profile: order.profile.clone(), boot_url };
+    let mac = attempt.progress.booted_mac.or_else(|| node.macs.first().copied());
+    Ok(Material {
+        context: surroundings.context(node, firmware, mac, &snapshot, settings, facts)?,
+        installer: installer(&snapshot, node)?,
+        ordered: order.profile_digest,
+        library,
+        tree,
+    })
 }
 
 impl Material {
-    /// The installer's kernel command line.
-    pub fn kernel_arguments(&self) -> String {
-        kernel_args(&self.context)
+    /// The installer's kernel arguments.
+    ///
+    /// # Errors
+    /// If the profile's files were changed after the attempt was armed.
+    pub fn kernel_arguments(&self) -> Result<String> {
+        self.unchanged()?;
+        Ok(kernel_args(&self.context))
     }
 
     /// The installer's kernel.
@@ -121,31 +80,133 @@ impl Material {
         self.tree.join(&self.installer.initrd)
     }
 
-    /// The merged variables, validated.
+    /// Renders one of the profile's files; with a report token also those that hold secrets.
+    ///
+    /// # Errors
+    /// If a template is wrong, or, before anything is written, if the profile's files were changed after the attempt was armed.
+    pub fn render(&self, name: &str, report_token: Option<&str>) -> Result<String> {
+        // The end of an installation that has begun is better than none.
+        if name != "late.sh" {
+            self.unchanged()?;
+        }
+        let secrets = report_token.map(|token| Secrets::new(&self.context.settings, token));
+        render(&self.library, &self.context, name, secrets.as_ref())
+    }
+
+    /// The settings.
     pub fn settings(&self) -> &Settings {
         &self.context.settings
     }
 
-    /// What templates see.
-    pub fn context(&self) -> &Context {
-        &self.context
+    /// How the node booted.
+    pub fn firmware(&self) -> Firmware {
+        self.context.node.firmware
     }
 
-    /// Renders one of the profile's templates; with the report token also those that carry secrets.
+    fn unchanged(&self) -> Result<()> {
+        let profile = &self.context.attempt.profile;
+        match self.library.digest(profile).map_err(|error| Error::Usage(error.to_string()))? {
+            now if now == self.ordered => Ok(()),
+            _ => Err(Error::Refused(format!(
+                "the files of profile `{profile}` were changed after the attempt was armed: `kickctl reinstall` it anew"
+            ))),
+        }
+    }
+}
+
+/// Renders one file of a profile.
+pub(super) fn render(library: &Library, context: &Context, name: &str, secrets: Option<&Secrets>) -> Result<String> {
+    let wrong = |error: &dyn std::fmt::Display| Error::Refused(error.to_string());
+    let view = context.view(secrets).map_err(|error| wrong(&error))?;
+    let renderer = Renderer::new(library, &context.attempt.profile).map_err(|error| wrong(&error))?;
+    renderer.render(name, &view).map_err(|error| wrong(&error))
+}
+
+impl Surroundings {
+    /// The head, its network, and all nodes with a fixed address.
     ///
     /// # Errors
-    /// If the template does not render; the message names its file and line.
-    pub fn render(&self, template: &str, report_token: Option<&str>) -> Result<String> {
-        self.render_with(template, report_token.map(|token| Secrets::new(&self.context.settings, token)).as_ref())
+    /// If the state cannot be read.
+    pub async fn of(head: &Head) -> Result<Self> {
+        let config = &head.config;
+        let nodes = head.store.nodes().await?;
+        let host = |node: Node| node.address.map(|address| Host { address, name: node.name.to_string() });
+        Ok(Self {
+            head: HeadFacts {
+                name: head_name(),
+                url: config.http_base(),
+                address: config.address,
+                port: config.http_port,
+                syslog_port: config.syslog_port,
+            },
+            net: NetFacts {
+                domain: config.domain.clone(),
+                router: config.dhcp.gateway,
+                dns: config.dhcp.dns.clone(),
+                ntp: config.dhcp.ntp.clone(),
+            },
+            hosts: nodes.into_iter().filter_map(host).collect(),
+        })
     }
 
-    /// As [`Material::render`], with secrets of the caller's, such as masked ones.
+    /// The context of one node.
     ///
     /// # Errors
-    /// As [`Material::render`].
-    pub fn render_with(&self, template: &str, secrets: Option<&Secrets>) -> Result<String> {
-        let view =
-            self.context.view(secrets).map_err(|error| Error::Usage(format!("the variables cannot be handed to templates: {error}")))?;
-        Ok(Renderer::new(&self.library, &self.context.attempt.profile)?.render(template, &view)?)
+    /// If the snapshot has no suite that could be installed.
+    pub fn context(
+        &self,
+        node: &Node,
+        firmware: Firmware,
+        mac: Option<MacAddr>,
+        snapshot: &Snapshot,
+        settings: Settings,
+        attempt: AttemptFacts,
+    ) -> Result<Context> {
+        let host = self.head.url.trim_start_matches("http://");
+        let mirror = MirrorFacts::of(snapshot, host, settings.security)
+            .ok_or_else(|| Error::Refused(format!("snapshot {} of mirror `{}` has no suite to install", snapshot.id, snapshot.mirror)))?;
+        Ok(Context {
+            node: NodeFacts { name: node.name.clone(), address: node.address, mac, arch: node.arch, firmware },
+            head: self.head.clone(),
+            net: self.net.clone(),
+            hosts: self.hosts.clone(),
+            mirror,
+            attempt,
+            settings,
+        })
     }
+
+    /// The head's HTTP address.
+    pub fn url(&self) -> &str {
+        &self.head.url
+    }
+}
+
+/// The head's host name, one label: part of a file's name on every node. It is read when it is needed; a renamed head is the same head.
+fn head_name() -> String {
+    let full = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let label: String = full.trim().split('.').next().unwrap_or_default().to_ascii_lowercase();
+    match label.parse::<crate::domain::name::NodeName>() {
+        Ok(name) => name.to_string(),
+        Err(_) => "head".into(),
+    }
+}
+
+/// A snapshot's record and the folder of its tree.
+pub(super) fn snapshot(data: &DataDir, mirror: &MirrorName, id: &SnapshotId) -> Result<(Snapshot, PathBuf)> {
+    let dir = MirrorDir::new(data, mirror);
+    let read = dir.read(id).map_err(|source| Error::Io { what: format!("snapshot {id} of mirror `{mirror}`"), source })?;
+    let gone =
+        || Error::Refused(format!("mirror `{mirror}` has no snapshot {id}: `kickctl mirror snapshots {mirror}` lists those there are"));
+    Ok((read.ok_or_else(gone)?, dir.tree(id)))
+}
+
+/// The installer for a node's architecture.
+pub(super) fn installer(snapshot: &Snapshot, node: &Node) -> Result<InstallerFiles> {
+    snapshot.installers.iter().find(|installer| installer.arch == node.arch).cloned().ok_or_else(|| {
+        Error::Refused(format!(
+            "snapshot {} of mirror `{}` has no installer for {}: add `installer` to the mirror's definition and sync it",
+            snapshot.id, snapshot.mirror, node.arch
+        ))
+    })
 }

@@ -10,9 +10,11 @@ pub mod assign_profile;
 mod authorize;
 pub mod boot_file;
 mod change_attempt;
+pub mod check_profile;
 pub mod doctor;
 mod error;
 pub mod expire_attempts;
+pub mod explain_node;
 pub mod export_dhcp;
 pub mod find_loader;
 #[cfg(test)]
@@ -26,8 +28,7 @@ mod list_attempts;
 pub mod list_mirrors;
 mod list_nodes;
 pub mod list_profiles;
-mod material;
-mod order;
+pub mod material;
 pub mod place;
 mod plan_nodes;
 pub mod preflight;
@@ -35,14 +36,18 @@ pub mod prune_mirror;
 pub mod publish_mirror;
 pub mod reinstall;
 mod remove_nodes;
+pub mod render_profile;
 pub mod rollback_mirror;
 mod select_nodes;
 mod set_nodes;
+pub mod show_profile;
 mod show_status;
+mod snapshot_packages;
 pub mod sync_mirror;
 pub mod take_log_lines;
 pub mod take_over;
 pub mod take_report;
+pub mod unpack_loaders;
 pub mod verify_mirror;
 
 pub use abort_attempts::abort_attempts;
@@ -60,5 +65,6 @@ pub use set_nodes::{Settings, VariablePath, add_node, set_nodes};
 pub use show_status::{StateLine, Status, show_status};
 
 /// What the use cases take and return, for those who may call them but not know the rooms below.
+pub use crate::mirror::{Event, Progress, Silent};
 pub use crate::store::{LogLine, SqliteStore, Store};
 pub use crate::sys::data_dir::DataDir;

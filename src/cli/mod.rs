@@ -6,6 +6,7 @@ pub mod confirm;
 pub mod context;
 mod doctor;
 mod exit;
+pub mod explain;
 mod export;
 mod init;
 pub mod logs;
@@ -19,6 +20,7 @@ pub mod serve;
 pub mod status;
 pub mod text;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -73,11 +75,13 @@ pub enum Command {
     /// List, show and end attempts to provision a node
     Attempt(attempt::Args),
     #[allow(missing_docs, reason = "a text here would replace the one of the arguments' type in --help")]
-    Profile(profile::Args),
-    #[allow(missing_docs, reason = "as above")]
     Reinstall(reinstall::Args),
     #[allow(missing_docs, reason = "as above")]
     Serve(serve::Args),
+    /// List, show, check, render and assign profiles
+    Profile(profile::Args),
+    /// Why a node is what it is: every variable with the layer that set it, and what it would boot now
+    Explain(explain::Args),
     /// Where the whole cluster stands
     Status(status::Args),
     /// What was logged during an attempt: by the head, and by the installer over syslog
@@ -116,7 +120,12 @@ fn start_log(cli: &Cli) {
         _ => "trace",
     };
     let filter = EnvFilter::try_from_env("KICKCTL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
 }
 
 async fn dispatch(cli: Cli) -> app::Result<Exit> {
@@ -131,6 +140,7 @@ async fn dispatch(cli: Cli) -> app::Result<Exit> {
         Command::Mirror(args) => with(globals, async |context| mirror::run(context, args).await).await,
         Command::Attempt(args) => with(globals, async |context| attempt::run(context, args).await).await,
         Command::Profile(args) => with(globals, async |context| profile::run(context, args).await).await,
+        Command::Explain(args) => with(globals, async |context| explain::run(context, &args).await).await,
         Command::Reinstall(args) => with(globals, async |context| reinstall::run(context, &args).await).await,
         Command::Status(args) => with(globals, async |context| status::run(context, &args).await).await,
         Command::Logs(args) => with(globals, async |context| logs::run(context, &args).await).await,

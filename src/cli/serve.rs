@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::{Exit, runtime};
+use crate::app::unpack_loaders::unpack_loaders;
 use crate::{app, daemon};
 
 /// Serves DHCP, TFTP, HTTP and syslog to the nodes
@@ -18,6 +19,9 @@ pub(super) fn run(context: &Context) -> app::Result<Exit> {
     let bound = daemon::bind(&context.config()?)?;
     runtime()?.block_on(async {
         let head = context.head().await?;
+        for file in unpack_loaders(&head)? {
+            context.note(&format!("unpacked {} from the mirror", file.display()));
+        }
         daemon::serve(head, bound).await
     })?;
     Ok(Exit::Done)

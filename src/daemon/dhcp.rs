@@ -9,10 +9,10 @@ use crate::domain::mac::MacAddr;
 use crate::domain::node::Uuid;
 use crate::net::dhcp::{Answer, Boot, Handler, Reply as Message, Request, RequestKind};
 
-pub(super) struct Dhcp(pub(super) Head);
+pub(super) struct Answers(pub(super) Head);
 
 #[async_trait]
-impl Handler for Dhcp {
+impl Handler for Answers {
     async fn answer(&self, request: &Request) -> Answer {
         let mac = MacAddr::new(request.mac);
         if matches!(request.kind, RequestKind::Release | RequestKind::Decline { .. }) {

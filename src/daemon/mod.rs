@@ -29,10 +29,17 @@ const STOPPING: Duration = Duration::from_secs(5);
 /// The sockets, bound and not yet served.
 #[derive(Debug)]
 pub struct Bound {
-    dhcp: Option<net::dhcp::Server>,
+    dhcp: Option<Dhcp>,
     tftp: net::tftp::Server,
     http: TcpListener,
     syslog: net::syslog::Server,
+}
+
+/// The DHCP server, and the socket to look for others from before it begins.
+#[derive(Debug)]
+struct Dhcp {
+    server: net::dhcp::Server,
+    probe: Option<net::dhcp::Probe>,
 }
 
 /// Binds every socket to the cluster interface and then gives up every privilege.
@@ -42,10 +49,7 @@ pub struct Bound {
 pub fn bind(config: &Config) -> Result<Bound> {
     let at = |port| SocketAddr::from((config.address, port));
     let dhcp = match config.dhcp.mode {
-        DhcpMode::Server => {
-            let place = net::dhcp::Config { interface: config.interface.clone(), address: config.address, port: config.dhcp.port };
-            Some(net::dhcp::Server::bind(&place).map_err(cannot_bind("DHCP", at(config.dhcp.port)))?)
-        }
+        DhcpMode::Server => Some(bind_dhcp(config).map_err(cannot_bind("DHCP", at(config.dhcp.port)))?),
         DhcpMode::Off => None,
     };
     let tftp = net::tftp::Config { address: at(config.tftp_port), ..net::tftp::Config::new(config.address.into()) };
@@ -58,6 +62,13 @@ pub fn bind(config: &Config) -> Result<Bound> {
     };
     privileges::drop_all().map_err(|source| Error::Io { what: "privileges could not be dropped".into(), source })?;
     Ok(bound)
+}
+
+fn bind_dhcp(config: &Config) -> io::Result<Dhcp> {
+    let place = net::dhcp::Config { interface: config.interface.clone(), address: config.address, port: config.dhcp.port };
+    let server = net::dhcp::Server::bind(&place)?;
+    let probe = if config.dhcp.beside_other_server { None } else { Some(net::dhcp::Probe::bind(&config.interface)?) };
+    Ok(Dhcp { server, probe })
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -87,11 +98,13 @@ pub async fn serve(head: Head, bound: Bound) -> Result<()> {
     tasks.spawn(until(stop.clone(), log_lines::write(head.clone(), received)));
     let reconciled = head.clone();
     tasks.spawn(until(stop.clone(), async move { reconcile::overdue_attempts(&reconciled).await }));
-    if let Some(server) = bound.dhcp {
+    if let Some(Dhcp { server, probe }) = bound.dhcp {
         let (head, stop) = (head.clone(), stop.clone());
         tasks.spawn(async move {
-            refuse_beside_others(&head.config).await?;
-            server.run(Arc::new(dhcp::Dhcp(head)), stop).await.map_err(failed("DHCP"))
+            if let Some(probe) = probe {
+                refuse_beside_others(&head.config, probe).await?;
+            }
+            server.run(Arc::new(dhcp::Answers(head)), stop).await.map_err(failed("DHCP"))
         });
     }
     ready(&head.config);
@@ -120,11 +133,8 @@ fn flatten(joined: std::result::Result<Result<()>, tokio::task::JoinError>) -> R
 }
 
 /// Two DHCP servers on one segment give machines wrong addresses and wrong boot files at random.
-async fn refuse_beside_others(config: &Config) -> Result<()> {
-    if config.dhcp.beside_other_server {
-        return Ok(());
-    }
-    let others = other_servers(config).await.map_err(|why| {
+async fn refuse_beside_others(config: &Config, probe: net::dhcp::Probe) -> Result<()> {
+    let others = other_servers::answering(probe).await.map_err(|why| {
         Error::Refused(format!("other DHCP servers on {} could not be looked for, and two would do harm: {why}", config.interface))
     })?;
     let others: Vec<String> = others.iter().filter(|other| **other != config.address).map(ToString::to_string).collect();

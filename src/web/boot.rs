@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Path, Query, State};
+use axum::extract::{ConnectInfo, Path, RawQuery, State};
 use axum::http::{HeaderMap, Method, Response, StatusCode};
 use time::OffsetDateTime;
 
@@ -15,6 +15,9 @@ use crate::app::boot_file::{Content, Name, boot_file};
 use crate::app::take_over::take_over;
 use crate::domain::facts::Facts;
 use crate::domain::node::{Arch, Firmware};
+
+/// Most parameters that are looked at.
+const MAX_QUERY: usize = 64;
 
 /// The facts that the first script makes iPXE send, and what they are called here.
 const FACTS: [(&str, &str); 7] = [
@@ -36,9 +39,12 @@ pub(super) async fn first(State(head): State<Head>) -> Response<Body> {
 pub(super) async fn script(
     State(head): State<Head>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    Query(query): Query<Vec<(String, String)>>,
+    RawQuery(query): RawQuery,
 ) -> Response<Body> {
-    let value = |wanted: &str| query.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.as_str());
+    // iPXE percent-encodes, but leaves a plus sign as it is: in a form it would be a blank.
+    let query = query.unwrap_or_default().replace('+', "%2B");
+    let query: Vec<_> = form_urlencoded::parse(query.as_bytes()).take(MAX_QUERY).collect();
+    let value = |wanted: &str| query.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.as_ref());
     let mut facts = Facts::default();
     for (sent, name) in FACTS {
         facts.set(name, value(sent).unwrap_or_default());

@@ -1,4 +1,4 @@
-//! A DHCPv4 server (RFC 2131) that asks a [`Handler`] what to answer, and a [`probe`] for other servers on the segment.
+//! A DHCPv4 server (RFC 2131) that asks a [`Handler`] what to answer, and a [`Probe`] for other servers on the segment.
 //!
 //! Of a reply the handler decides the content ([`Reply`]); the codec decides the shape: OFFER or ACK by what was asked, option order, echoes of
 //! what the client sent, and the extras that network-boot firmware wants.
@@ -11,7 +11,7 @@ mod reply;
 mod request;
 mod server;
 
-pub use probe::probe;
+pub use probe::Probe;
 pub use reply::{Boot, Reply};
 pub use request::{Malformed, Request, RequestKind};
 pub use server::{Config, Counters, Server, serve};

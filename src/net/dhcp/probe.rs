@@ -12,28 +12,42 @@ use tokio::time::Instant;
 
 use super::{option, server};
 
-/// Sends a DISCOVER from `interface` and lists the servers (their identifiers, in order) that offer something within `timeout`. Asks twice, since
-/// a port that has just come up may lose the first. The interface needs no address.
-///
-/// It asks with a made-up address, so that no lease of this machine is touched; a server that answers only machines it knows stays unseen. A server
-/// on this very interface of this machine is listed too: leave out one's own address.
-///
-/// # Errors
-/// Port 68 on the interface cannot be bound (it needs `CAP_NET_BIND_SERVICE`), or nothing can be sent.
-pub async fn probe(interface: &str, timeout: Duration) -> io::Result<Vec<Ipv4Addr>> {
-    let socket = UdpSocket::from_std(server::open(interface, CLIENT_PORT)?.into())?;
-    let xid: u32 = rand::random();
-    let discover = discover(xid).map_err(io::Error::other)?;
-    let everybody = SocketAddrV4::new(Ipv4Addr::BROADCAST, SERVER_PORT);
-    let start = Instant::now();
-    let mut servers = BTreeSet::new();
-    for until in [start + timeout / 2, start + timeout] {
-        socket.send_to(&discover, everybody).await?;
-        while let Ok(server) = tokio::time::timeout_at(until, next_server(&socket, xid)).await {
-            servers.insert(server?);
-        }
+/// A bound socket that other servers can be asked from.
+#[derive(Debug)]
+pub struct Probe(std::net::UdpSocket);
+
+impl Probe {
+    /// Binds port 68 on the interface, which needs `CAP_NET_BIND_SERVICE`; [`Probe::run`] needs nothing. The interface needs no address.
+    ///
+    /// # Errors
+    /// The port is taken, the interface does not exist, or the privilege is missing.
+    pub fn bind(interface: &str) -> io::Result<Self> {
+        Ok(Self(server::open(interface, CLIENT_PORT)?.into()))
     }
-    Ok(servers.into_iter().collect())
+
+    /// Sends a DISCOVER and lists the servers (their identifiers, in order) that offer something within `timeout`. Asks twice, since a port that
+    /// has just come up may lose the first.
+    ///
+    /// It asks with a made-up address, so that no lease of this machine is touched; a server that answers only machines it knows stays unseen. A
+    /// server on this very interface of this machine is listed too: leave out one's own address.
+    ///
+    /// # Errors
+    /// Nothing can be sent.
+    pub async fn run(self, timeout: Duration) -> io::Result<Vec<Ipv4Addr>> {
+        let socket = UdpSocket::from_std(self.0)?;
+        let xid: u32 = rand::random();
+        let discover = discover(xid).map_err(io::Error::other)?;
+        let everybody = SocketAddrV4::new(Ipv4Addr::BROADCAST, SERVER_PORT);
+        let start = Instant::now();
+        let mut servers = BTreeSet::new();
+        for until in [start + timeout / 2, start + timeout] {
+            socket.send_to(&discover, everybody).await?;
+            while let Ok(server) = tokio::time::timeout_at(until, next_server(&socket, xid)).await {
+                servers.insert(server?);
+            }
+        }
+        Ok(servers.into_iter().collect())
+    }
 }
 
 async fn next_server(socket: &UdpSocket, xid: u32) -> io::Result<Ipv4Addr> {
