@@ -52,7 +52,7 @@ impl SnapshotPackages {
 
     /// Names that begin alike, for messages.
     pub fn like(&self, name: &str) -> Vec<&str> {
-        let stem: String = name.chars().take(name.len().saturating_sub(2).max(3)).collect();
+        let stem: String = name.chars().take((name.len() * 2 / 3).max(3)).collect();
         self.packages.iter().map(String::as_str).filter(|known| known.starts_with(&stem)).take(3).collect()
     }
 }

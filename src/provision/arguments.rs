@@ -8,6 +8,7 @@ pub const MAX_ARGUMENTS: usize = 2047;
 /// The Debian installer's kernel arguments, those of the installed system after `---`. The loader adds `initrd=`.
 ///
 /// - DHCP option 12 beats `hostname=` and a preseeded `netcfg/get_hostname`; `netcfg/hostname=` forces the name.
+/// - A network that leads nowhere is asked about, unless it is said that there is no default route.
 /// - netcfg chooses the interface whose address stands in `BOOTIF=` if it was told `auto`: without both, a machine with two cards is asked.
 /// - No secret is in here: every user of the node can read `/proc/cmdline`.
 pub fn kernel_args(context: &Context) -> String {
@@ -18,6 +19,12 @@ pub fn kernel_args(context: &Context) -> String {
     words.extend([format!("hostname={name}"), format!("netcfg/hostname={name}")]);
     if !context.net.domain.is_empty() {
         words.push(format!("domain={}", context.net.domain));
+    }
+    // netcfg's DHCP hook gives up at `ip route add default via ""` when DHCP names no router, before it writes the name servers down; both
+    // are then asked, and no preseed file can be fetched to answer (seen with netcfg of Debian 13).
+    if context.net.router.is_none() {
+        words.push("netcfg/no_default_route=true".into());
+        words.extend(context.net.dns.first().map(|server| format!("netcfg/get_nameservers={server}")));
     }
     // The full-screen front ends draw on a serial console what nobody can read afterwards.
     words.push("DEBIAN_FRONTEND=text".into());

@@ -136,7 +136,7 @@ pub struct Host {
 pub struct Secrets {
     /// Opens the gate and is accepted for reports.
     pub report_token: String,
-    /// root's password hash; `!` where there is none.
+    /// root's password hash; `*` where there is none.
     pub root_password_hash: String,
     /// The users' password hashes.
     pub password_hashes: Vec<UserHash>,
@@ -149,9 +149,12 @@ pub struct Secrets {
 pub struct UserHash {
     /// The user.
     pub name: String,
-    /// The hash; `!` where there is none.
+    /// The hash; `*` where there is none.
     pub hash: String,
 }
+
+/// Matches no password and, unlike `!`, is no lock: sshd without PAM refuses a key to a locked account.
+const NO_PASSWORD: &str = "*";
 
 /// What `profile render` shows instead.
 pub const MASK: &str = "********";
@@ -159,7 +162,7 @@ pub const MASK: &str = "********";
 impl Secrets {
     /// The secrets of an attempt.
     pub fn new(settings: &Settings, report_token: &str) -> Self {
-        let hash = |hash: &Option<super::values::PasswordHash>| hash.as_ref().map_or("!", |hash| hash.as_str()).to_owned();
+        let hash = |hash: &Option<super::values::PasswordHash>| hash.as_ref().map_or(NO_PASSWORD, |hash| hash.as_str()).to_owned();
         Self {
             report_token: report_token.to_owned(),
             root_password_hash: hash(&settings.root_password_hash),
@@ -175,7 +178,7 @@ impl Secrets {
     /// The same shape with nothing in it that must not be seen.
     #[must_use]
     pub fn masked(&self) -> Self {
-        let hash = |hash: &str| if hash == "!" { hash.to_owned() } else { MASK.to_owned() };
+        let hash = |hash: &str| if hash == NO_PASSWORD { hash.to_owned() } else { MASK.to_owned() };
         Self {
             report_token: MASK.into(),
             root_password_hash: hash(&self.root_password_hash),

@@ -3,7 +3,13 @@
 use std::fmt::Write as _;
 
 use super::variables::{Filesystem, Label, Settings, Swap};
+use crate::domain::disk::{Disk, NoDisk};
 use crate::domain::node::Firmware;
+
+/// Least size of the root partition in MB: a base system with its kernel and room to unpack.
+const LEAST_ROOT: u64 = 1500;
+/// What a UEFI machine's system partition gets, in MB.
+const ESP: u64 = 538;
 
 /// The last line of a yes; an answer that was cut off is none.
 pub const LAST_LINE: &str = "# kickctl: yes";
@@ -38,6 +44,46 @@ pub fn gate_answer(disk: &str, settings: &Settings, firmware: Firmware) -> Strin
     answer
 }
 
+/// Why the gate stays shut.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Refusal {
+    /// No disk was chosen.
+    #[error(transparent)]
+    NoDisk(#[from] NoDisk),
+    /// The disk cannot hold what is to be on it. The installer would silently partition it in another way.
+    #[error("{name} has {} MB, and the partitions need {needed}: choose a larger disk, or ask for smaller partitions and less swap", size / 1_000_000)]
+    TooSmall {
+        /// The disk.
+        name: String,
+        /// Its size in bytes.
+        size: u64,
+        /// What is needed, in MB.
+        needed: u64,
+    },
+}
+
+/// Chooses the disk to install to, and makes sure that the partitions fit on it.
+///
+/// # Errors
+/// [`Refusal`] with what the administrator can do about it.
+pub fn choose_disk<'a>(settings: &Settings, firmware: Firmware, disks: &'a [Disk]) -> Result<&'a Disk, Refusal> {
+    let disk = settings.disk.choose(disks)?;
+    let needed = least_size(settings, firmware);
+    // A few MB go to the partition table and to alignment.
+    if disk.size / 1_000_000 < needed.saturating_add(8) {
+        return Err(Refusal::TooSmall { name: disk.name.clone(), size: disk.size, needed });
+    }
+    Ok(disk)
+}
+
+/// The least size of a disk in MB. Swap that follows the memory counts as nothing: how much memory there is only the installer knows.
+fn least_size(settings: &Settings, firmware: Firmware) -> u64 {
+    let swap = if let Swap::Bytes(bytes) = settings.swap { megabytes(bytes) } else { 0 };
+    let start = if firmware == Firmware::Uefi { ESP } else { 1 };
+    let partitions = settings.partitions.iter().map(|partition| megabytes(partition.size.0));
+    partitions.fold(LEAST_ROOT + start, u64::saturating_add).saturating_add(swap)
+}
+
 /// UEFI firmware boots from a GUID partition table.
 fn label(settings: &Settings, firmware: Firmware) -> &'static str {
     match (settings.label, firmware) {
@@ -61,7 +107,7 @@ fn recipe(settings: &Settings, firmware: Firmware) -> String {
     let primary = if gpt { "" } else { "$primary{ } " };
     let mut parts = vec!["kickctl :".to_owned()];
     if firmware == Firmware::Uefi {
-        parts.push("538 538 538 free $iflabel{ gpt } method{ efi } format{ } .".into());
+        parts.push(format!("{ESP} {ESP} {ESP} free $iflabel{{ gpt }} method{{ efi }} format{{ }} ."));
     } else if gpt {
         parts.push("1 1 1 free $iflabel{ gpt } method{ biosgrub } .".into());
     }
@@ -76,7 +122,7 @@ fn recipe(settings: &Settings, firmware: Firmware) -> String {
     };
     parts.extend(swap.map(|size| format!("{size} {size} {size} linux-swap method{{ swap }} format{{ }} .")));
     let bootable = if gpt { "" } else { "$bootable{ } " };
-    parts.push(filesystem("1500 1000000 -1", settings.filesystem, "/", &format!("{primary}{bootable}")));
+    parts.push(filesystem(&format!("{LEAST_ROOT} 1000000 -1"), settings.filesystem, "/", &format!("{primary}{bootable}")));
     parts.join(" ")
 }
 
@@ -87,4 +133,21 @@ fn filesystem(sizes: &str, filesystem: Filesystem, mount: &str, flags: &str) -> 
 
 const fn megabytes(bytes: u64) -> u64 {
     bytes.div_ceil(1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provision::fixture::settings;
+
+    #[test]
+    fn a_disk_that_is_too_small_is_refused_before_the_installer_makes_do() {
+        let disk = |mb: u64| vec![Disk { name: "vda".into(), size: mb * 1_000_000, ..Disk::default() }];
+        let wanted = settings("swap = '1000 MB'\npartitions = [ { mount = '/home', size = '1000 MB' } ]");
+        assert_eq!(choose_disk(&wanted, Firmware::Bios, &disk(3509)).map(Disk::path), Ok("/dev/vda".into()));
+        let told = choose_disk(&wanted, Firmware::Bios, &disk(3508)).unwrap_err().to_string();
+        assert!(told.contains("vda has 3508 MB") && told.contains("3501"), "{told}");
+        assert!(choose_disk(&wanted, Firmware::Uefi, &disk(3600)).is_err());
+        assert!(matches!(choose_disk(&wanted, Firmware::Bios, &[]), Err(Refusal::NoDisk(NoDisk::None))));
+    }
 }

@@ -1,6 +1,7 @@
 //! What to serve, decided purely: the boot decision, the loader table, loader scripts, rendering, tokens.
 
 pub mod arguments;
+pub mod choices;
 pub mod context;
 pub mod decide;
 #[cfg(test)]
@@ -17,5 +18,5 @@ pub mod values;
 pub mod variables;
 
 pub use arguments::kernel_args;
-pub use gate::gate_answer;
+pub use gate::{choose_disk, gate_answer};
 pub use variables::Settings;

@@ -47,7 +47,7 @@ fn an_error_in_an_included_template_names_that_template() {
 
 #[test]
 fn helpers_quote_join_and_default() {
-    assert_eq!(one("{{sh \"it's\"}} {{join head.nothing_here}}").is_err(), true);
+    assert!(one("{{join head.nothing_here}}").is_err());
     assert_eq!(one("{{sh \"it's $HOME\"}}").unwrap(), r"'it'\''s $HOME'");
     assert_eq!(one("{{join net.dns \",\"}} {{default net.router \"none\"}} {{default nothing 5}}").unwrap(), "10.0.0.1 none 5");
     assert_eq!(one("{{sh net.dns}}<&>").unwrap(), "'10.0.0.1'<&>");
@@ -106,6 +106,6 @@ fn masked_secrets_have_the_same_shape() {
     let masked = secrets.masked();
     assert_eq!(masked.report_token, MASK);
     assert_eq!(masked.root_password_hash, MASK);
-    assert_eq!(masked.password_hashes[0].hash, "!");
+    assert_eq!(masked.password_hashes[0].hash, "*");
     assert_eq!(serde_json::to_string(&masked.secret).unwrap(), format!(r#"{{"munge":{{"key":"{MASK}","n":["{MASK}"]}}}}"#));
 }

@@ -105,6 +105,7 @@ lab_wire() {
 
 # node_start NAME --mac MAC [--nic2 MAC] [--bios|--uefi|--uefi-net|--pxe-loader] [--disk FILE] [--vars FILE] [--serial LOG] [--memory MIB]
 #
+# --nic2        another card, which comes first on the bus and leads nowhere: whoever takes the first card he sees gets stuck
 # --bios        SeaBIOS; QEMU's network ROM, which is iPXE; network first, then the disk
 # --pxe-loader  SeaBIOS; a client without iPXE's user class, as a plain network card's ROM is: it loads by TFTP what DHCP names
 # --uefi        OVMF's own PXE stack; VARS is the node's NVRAM, made when it does not exist and kept between boots, as a board does
@@ -146,7 +147,7 @@ node_start() {
         rom="bootindex=1"
         ;;
     pxe-loader)
-        node_pxe_script >"$dir/pxe.ipxe"
+        node_pxe_script "${nic2:+1}" >"$dir/pxe.ipxe"
         args+=(-machine "pc,graphics=off" -kernel /boot/ipxe.lkrn -initrd "$dir/pxe.ipxe")
         ;;
     uefi | uefi-net)
@@ -158,7 +159,7 @@ node_start() {
         ;;
     esac
     local nics
-    read -ra nics <<<"$(node_nic n0 "$mac" "$rom") ${nic2:+$(node_nic n1 "$nic2" "romfile=")}"
+    read -ra nics <<<"${nic2:+$(node_nic n1 "$nic2" "romfile=" alone)} $(node_nic n0 "$mac" "$rom")"
     args+=("${nics[@]}")
     local format=raw
     [[ "$disk" != *.qcow2 ]] || format=qcow2
@@ -169,17 +170,20 @@ node_start() {
 }
 
 # The device arguments of one network card on the next free tap. ROM: "romfile=" for none of QEMU's own, or other device properties.
+# `alone`: a card with a link that leads nowhere.
 node_nic() {
     local tap
     tap="$(lab_tap "$(lab_run ip -o link show type tun | wc -l)")"
+    [ "${4:-}" != alone ] || lab_run ip link set "$tap" nomaster
     echo "-netdev tap,id=$1,ifname=$tap,script=no,downscript=no -device virtio-net-pci,netdev=$1,mac=$2,$3"
 }
 
 # What a network card's own PXE ROM does: DHCP with the vendor class PXEClient and no iPXE user class, then TFTP.
 # The class is cleared again before the loader starts: iPXE hands its settings on, and the loader would repeat a foreign class.
 node_pxe_script() {
+    local card="net${1:-0}"
     # shellcheck disable=SC2016 # iPXE's variables, not the shell's
-    printf '%s\n' '#!ipxe' 'set user-class PXEClient' 'dhcp || exit' 'clear user-class' 'chain tftp://${next-server}/${filename} || exit'
+    printf '%s\n' '#!ipxe' 'set user-class PXEClient' "dhcp $card || exit" 'clear user-class' 'chain tftp://${next-server}/${filename} || exit'
 }
 
 # node_monitor NAME COMMAND: say something to QEMU's monitor, such as "system_reset".

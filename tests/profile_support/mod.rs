@@ -1,0 +1,91 @@
+//! A node about to be installed, and the profiles that come with kickctl.
+
+#![allow(dead_code, reason = "each test uses a part")]
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use kickctl::app::list_profiles::list_profiles;
+use kickctl::domain::node::{Arch, Firmware};
+use kickctl::domain::variables::{Layer, merge};
+use kickctl::provision::Settings;
+use kickctl::provision::context::{AttemptFacts, Context, HeadFacts, Host, MirrorFacts, NetFacts, NodeFacts, Secrets, Suite};
+use kickctl::provision::library::Library;
+use kickctl::provision::render::Renderer;
+use kickctl::sys::data_dir::DataDir;
+
+pub const TOKEN: &str = "3-99887766554433221100ffeeddccbbaa99887766";
+
+/// The shipped profiles.
+pub fn library() -> Library {
+    list_profiles(&DataDir::new("/nonexistent")).unwrap()
+}
+
+/// Settings from TOML over defaults and profile.
+pub fn settings(toml: &str) -> Settings {
+    let mut layers = library().layers(&"debian-13".parse().unwrap(), &BTreeMap::new(), None).unwrap();
+    layers.push(Layer { name: "node node07".into(), variables: toml::from_str(toml).unwrap() });
+    Settings::read(&merge(&layers)).unwrap_or_else(|wrong| panic!("{wrong:?}"))
+}
+
+/// The context of node07.
+pub fn context(toml: &str, firmware: Firmware) -> Context {
+    let suite = |name: &str, signed_by_head| Suite { name: name.into(), components: vec!["main".into()], signed_by_head };
+    Context {
+        node: NodeFacts {
+            name: "node07".parse().unwrap(),
+            address: Some(Ipv4Addr::new(10, 0, 0, 7)),
+            mac: Some("52:54:00:00:00:07".parse().unwrap()),
+            arch: Arch::Amd64,
+            firmware,
+        },
+        head: HeadFacts {
+            name: "head".into(),
+            url: "http://10.0.0.1:8080".into(),
+            address: Ipv4Addr::new(10, 0, 0, 1),
+            port: 8080,
+            syslog_port: 514,
+        },
+        net: NetFacts { domain: "cluster.test".into(), router: None, dns: vec![Ipv4Addr::new(10, 0, 0, 1)], ntp: vec![] },
+        mirror: MirrorFacts {
+            name: "debian-13".parse().unwrap(),
+            snapshot: "20261121T045300Z-3f9a2c41".parse().unwrap(),
+            host: "10.0.0.1:8080".into(),
+            directory: "/snapshots/debian-13/20261121T045300Z-3f9a2c41".into(),
+            published: "/mirror/debian-13".into(),
+            suite: "trixie".into(),
+            udeb_suite: "trixie".into(),
+            components: vec!["main".into()],
+            suites: vec![suite("trixie", true), suite("trixie-security", false)],
+        },
+        attempt: AttemptFacts {
+            id: 3,
+            number: 1,
+            profile: "debian-13".parse().unwrap(),
+            boot_url: "http://10.0.0.1:8080/boot/3-00112233445566778899aabbccddeeff00112233".into(),
+        },
+        hosts: vec![Host { address: Ipv4Addr::new(10, 0, 0, 8), name: "node08".into() }],
+        settings: settings(toml),
+    }
+}
+
+/// Renders a file as it is served: the preseed without secrets, everything else with them.
+pub fn render(context: &Context, file: &str) -> String {
+    let secrets = Secrets::new(&context.settings, TOKEN);
+    let view = context.view((file != "preseed.cfg").then_some(&secrets)).unwrap();
+    let library = library();
+    let renderer = Renderer::new(&library, &"debian-13".parse().unwrap()).unwrap();
+    renderer.render(file, &view).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Runs a program to its end.
+pub fn run(program: &str, arguments: &[&str], folder: &Path) -> Output {
+    Command::new(program).args(arguments).current_dir(folder).output().unwrap_or_else(|error| panic!("{program}: {error}"))
+}
+
+/// Everything that a program printed.
+pub fn printed(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
