@@ -65,5 +65,6 @@ pub use set_nodes::{Settings, VariablePath, add_node, set_nodes};
 pub use show_status::{StateLine, Status, show_status};
 
 /// What the use cases take and return, for those who may call them but not know the rooms below.
+pub use crate::mirror::{Event, Progress, Silent};
 pub use crate::store::{LogLine, SqliteStore, Store};
 pub use crate::sys::data_dir::DataDir;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::is_interactive;
-use crate::mirror::{Event, Progress, Silent};
+use crate::app::{Event, Progress, Silent};
 
 /// How often a plain line tells how far a fetch is.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);

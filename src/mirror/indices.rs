@@ -1,6 +1,6 @@
 //! Package indices: which a suite has, fetching them, and taking their stanzas in.
 
-use std::io::BufReader;
+use std::io::{self, BufReader};
 
 use super::fetch::{File, Tools, describe};
 use super::root::Root;
@@ -8,6 +8,7 @@ use super::{Error, Result};
 use crate::domain::mirror::DebianSource;
 use crate::domain::node::Arch;
 use crate::repo::compress::{Compression, decompress_bounded};
+use crate::repo::deb::paragraph::ParagraphError;
 use crate::repo::deb::path::archive_path;
 use crate::repo::deb::release::FileEntry;
 use crate::repo::deb::universe::{IndexError, Origin, Universe};
@@ -133,14 +134,25 @@ async fn other_form(tools: &Tools, root: &Root, index: &Index) -> Result<Option<
     Ok(None)
 }
 
-/// Reads an index that is in the store into a universe.
+/// Reads an index that is in the store into a universe; one thread decompresses while another parses.
 ///
 /// # Errors
 /// [`Error::Index`]: not what it should be, too large, a path that leaves the archive.
 pub fn read(tools: &Tools, url: &str, held: &Held, universe: &mut Universe, origin: Origin) -> Result<usize> {
-    let refused = |source: IndexError| Error::Index { url: address(url, held.file.path.as_str()), source: Box::new(source) };
     let file = BufReader::with_capacity(1 << 16, tools.store.read(held.file.sha256)?);
-    let compression = Compression::of_name(held.file.path.as_str());
-    let reader = decompress_bounded(file, compression, held.index.limit)?;
-    universe.read_index(BufReader::with_capacity(1 << 16, reader), origin).map_err(refused)
+    let (compression, limit) = (Compression::of_name(held.file.path.as_str()), held.index.limit);
+    let (output, mut input) = io::pipe()?;
+    let (read, decompressed) = std::thread::scope(|scope| {
+        let decoder = scope.spawn(move || io::copy(&mut decompress_bounded(file, compression, limit)?, &mut input));
+        // The pipe's end goes with the reader: a decoder whose reader gave up is told so.
+        let read = universe.read_index(BufReader::with_capacity(1 << 16, output), origin);
+        (read, decoder.join().unwrap_or_else(|_| Err(io::Error::other("the decoder failed"))))
+    });
+    let refused = |source: IndexError| Error::Index { url: address(url, held.file.path.as_str()), source: Box::new(source) };
+    let count = read.map_err(refused)?;
+    // A decoder that stopped looks like the end of the file to the reader.
+    match decompressed {
+        Ok(_) => Ok(count),
+        Err(source) => Err(refused(IndexError { line: 0, source: ParagraphError::Read { line: 0, source }.into() })),
+    }
 }

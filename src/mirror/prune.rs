@@ -75,3 +75,42 @@ pub fn sweep(store: &ObjectStore, dry_run: bool) -> Result<Freed> {
     }
     Ok(freed)
 }
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    fn snapshot(day: u8) -> Snapshot {
+        Snapshot {
+            id: id(day),
+            mirror: "m".parse().unwrap(),
+            made: OffsetDateTime::UNIX_EPOCH,
+            upstream: Vec::new(),
+            suites: Vec::new(),
+            packages: 0,
+            udebs: 0,
+            files: 0,
+            bytes: 0,
+            installers: Vec::new(),
+            left_out: Vec::new(),
+            input: String::new(),
+        }
+    }
+
+    fn id(day: u8) -> SnapshotId {
+        format!("202601{day:02}T000000Z-00000000").parse().unwrap()
+    }
+
+    #[test]
+    fn what_is_published_or_in_use_is_kept_besides_the_newest() {
+        let mirror: MirrorName = "m".parse().unwrap();
+        let snapshots: Vec<Snapshot> = (1..=6).map(snapshot).collect();
+        let in_use = BTreeSet::from([(mirror.clone(), id(2)), ("another".parse().unwrap(), id(3))]);
+        let go = |keep| superfluous(&mirror, &snapshots, Some(&id(4)), &in_use, keep);
+        assert_eq!(go(2), [id(1), id(3)]);
+        assert_eq!(go(0), [id(1), id(3), id(5), id(6)]);
+        assert_eq!(go(9), []);
+    }
+}
