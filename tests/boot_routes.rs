@@ -1,5 +1,5 @@
 //! Every row of the boot table over HTTP and DHCP, with the real server and the real state; and everything that a stranger may try.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "test helpers")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

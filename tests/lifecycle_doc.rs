@@ -1,5 +1,6 @@
 //! `docs/lifecycle.md` shows the tables that the code acts by, printed from that code.
 //! `KICKCTL_WRITE_DOCS=1 cargo test --test lifecycle_doc` writes them anew.
+#![allow(clippy::expect_used, reason = "test helpers")]
 
 use std::fmt::Write as _;
 
