@@ -116,6 +116,10 @@ impl Rebuilt<'_> {
                 tree.add_index(&format!("{dists}/{path}"), entry);
                 files.insert(archive_path(&path)?, entry);
             }
+            // The Debian installer's choose-mirror takes its absence for an archive without this architecture.
+            let path = format!("{component}/binary-{arch}/Release");
+            let entry = tree.add_bytes(store, format!("{dists}/{path}"), self.part(&suite, &component, arch).as_bytes())?;
+            files.insert(archive_path(&path)?, entry);
         }
         for item in self.debs.iter().chain(self.installers.iter().flat_map(|installer| &installer.udebs)) {
             tree.add(item.file.path.to_string(), item.file.sha256, item.file.size);
@@ -134,6 +138,12 @@ impl Rebuilt<'_> {
         let release = self.release(&suite, components.iter().cloned().collect(), files);
         self.sign(tree, store, &dists, &release)?;
         Ok(PublishedSuite { suite, codename: release.codename, components: release.components, rebuilt: true })
+    }
+
+    /// The Release file of one component and architecture.
+    fn part(&self, suite: &str, component: &str, arch: Arch) -> String {
+        let Release { origin, label, .. } = self.like;
+        format!("Archive: {suite}\nOrigin: {origin}\nLabel: {label}\nAcquire-By-Hash: yes\nComponent: {component}\nArchitecture: {arch}\n")
     }
 
     /// Stanzas per component and architecture; packages for all architectures stand in each index.
