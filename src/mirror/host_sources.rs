@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::repo::deb::paragraph::Paragraphs;
+use debian_packaging::control::ControlFile;
 
 /// An archive that apt on this machine uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,24 +80,21 @@ fn from_debian(source: &HostSource) -> bool {
     source.keyring.iter().any(|ring| ring.file_name().is_some_and(|name| name.to_string_lossy().starts_with("debian-archive")))
 }
 
-/// sources.list(5), deb822 format.
+/// sources.list(5), deb822 format. Comments may stand between the lines of a field.
 fn deb822(text: &str) -> Vec<HostSource> {
-    let mut paragraphs = Paragraphs::new(text.as_bytes());
+    let plain: String = text.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+    let Ok(file) = ControlFile::parse_str(&plain) else { return vec![] };
     let mut sources = Vec::new();
-    while let Ok(Some(paragraph)) = paragraphs.next() {
-        // Comments may stand between the lines of a field.
-        let get = |name: &str| -> Vec<String> {
-            let value = paragraph.get(name).unwrap_or_default();
-            value.lines().filter(|line| !line.trim_start().starts_with('#')).flat_map(str::split_whitespace).map(str::to_owned).collect()
-        };
-        if get("Enabled").iter().any(|value| value == "no") || !get("Types").iter().any(|kind| kind == "deb") {
+    for paragraph in file.paragraphs() {
+        let words = |name: &str| -> Vec<String> { paragraph.iter_field_words(name).into_iter().flatten().map(str::to_owned).collect() };
+        if words("Enabled").iter().any(|value| value == "no") || !words("Types").iter().any(|kind| kind == "deb") {
             continue;
         }
         // A key may also stand in the field itself: that one cannot be named as a file.
-        let keyring: Vec<PathBuf> = get("Signed-By").into_iter().filter(|word| word.starts_with('/')).map(PathBuf::from).collect();
-        for uri in get("URIs") {
+        let keyring: Vec<PathBuf> = words("Signed-By").into_iter().filter(|word| word.starts_with('/')).map(PathBuf::from).collect();
+        for uri in words("URIs") {
             let url = uri.trim_end_matches('/').to_owned();
-            sources.push(HostSource { url, suites: get("Suites"), components: get("Components"), keyring: keyring.clone() });
+            sources.push(HostSource { url, suites: words("Suites"), components: words("Components"), keyring: keyring.clone() });
         }
     }
     sources

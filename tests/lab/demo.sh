@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole path, live: mirror a Debian, boot an empty virtual machine over the network, install it, boot it from its disk, hear it call home.
 #
-# DEMO_FIRMWARE=bios|uefi   LOCAL_PACKAGES=DIR (what the upstream lacks)   DEMO_MINUTES=45 (give up after)   DEMO_AGAIN=1 (then reinstall the node)
+# DEMO_LAB=NAME (several at a time)   DEMO_FIRMWARE=bios|uefi   LOCAL_PACKAGES=DIR (what the upstream lacks)   DEMO_MINUTES=45 (give up after)   DEMO_AGAIN=1 (then reinstall the node)
 set -euo pipefail
 here="$(dirname "$(realpath "$0")")"
 # shellcheck source=tests/lab/cluster.sh
@@ -22,7 +22,8 @@ if [ -z "${DEMO_READY:-}" ]; then
     # Network namespaces need root; the build does not.
     [ "$EUID" -eq 0 ] || exec sudo -E "$0" "$@"
 fi
-work="$(repository_root)/target/demo"
+lab="${DEMO_LAB:-demo}"
+work="$(repository_root)/target/$lab"
 KICK_DATA="$work/data"
 
 # The log stays in target/demo after the lab is gone; a data folder made through sudo goes back to the user.
@@ -64,11 +65,11 @@ stage_table() {
         function line(took) { printf "  %-28s %8d s %10s\n", stage, began, took == "" ? "" : took " s" }'
 }
 
-lab_use demo
+lab_use "$lab"
 trap finish EXIT
 rm -rf "$work"
 mkdir -p "$work"
-lab_up demo 10.77.0.0/24
+lab_up "$lab" 10.77.0.0/24
 
 say "init: one head, one bridge, no way out"
 kick_init 10.77.0.0/24
