@@ -19,9 +19,10 @@ use crate::domain::name::MirrorName;
 pub struct DataDir(PathBuf);
 
 impl DataDir {
-    /// The data folder at `root`; nothing is created.
+    /// The data folder at `root`, made absolute: what is printed of it is used from elsewhere. Nothing is created.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self(root.into())
+        let root = root.into();
+        Self(std::path::absolute(&root).unwrap_or(root))
     }
 
     /// The folder itself.

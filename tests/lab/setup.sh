@@ -6,7 +6,7 @@ set -euo pipefail
 sections=("${@:-demo}")
 base=(qemu-system-x86 qemu-utils ovmf ipxe ipxe-qemu seabios iproute2 socat curl ca-certificates debian-archive-keyring gpgv gcc libc6-dev jq)
 clients=(dnsmasq-base isc-dhcp-server isc-dhcp-client udhcpc atftp tftp-hpa debootstrap debconf-utils apt-utils dpkg-dev gpg gpgv kea-admin xz-utils openssl
-    tcpdump shellcheck)
+    tcpdump shellcheck busybox dash zstd bzip2 cpio systemd bsdutils mount)
 peers=(aptly gpg time jq)
 
 packages=()
@@ -67,7 +67,7 @@ fi
 
 if ! command -v cargo >/dev/null && ! [ -x "$HOME/.cargo/bin/cargo" ]; then
     cat >&2 <<'TEXT'
-setup: no cargo. kickctl needs Rust 1.90 or newer, which Debian 12 does not have.
+setup: no cargo. kickctl needs Rust 1.94 or newer, which Debian 12 does not have.
   Install it with rustup (rustup.rs), or set PATH to an existing toolchain; then run the same command again.
 TEXT
     exit 1
