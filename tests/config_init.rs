@@ -194,7 +194,7 @@ fn the_completion_scripts_are_scripts() {
     let script = place.path().join("kickctl.bash");
     fs::write(&script, kickctl(place.path(), "completions bash").stdout).unwrap();
     let offered = run(Command::new("bash")
-        .args(["-c", "source $0; COMP_WORDS=(kickctl exp); COMP_CWORD=1; _kickctl kickctl exp kickctl; echo ${COMPREPLY[@]}"])
+        .args(["-c", "source $0; COMP_WORDS=(kickctl expo); COMP_CWORD=1; _kickctl kickctl expo kickctl; echo ${COMPREPLY[@]}"])
         .arg(&script));
     assert_eq!(offered.trim(), "export");
 }
