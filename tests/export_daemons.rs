@@ -16,7 +16,7 @@ use std::process::{Child, Command, Stdio};
 use kickctl::app::export_dhcp::{Form, render};
 use kickctl::config::{Config, Source};
 use kickctl::domain::node::Node;
-use support::netns::{Namespace, cable, run};
+use support::netns::{Namespace, cable, run, wait_for};
 use tempfile::TempDir;
 
 const NODE07: &str = "52:54:00:00:00:07";
@@ -222,7 +222,9 @@ fn dhclient_gets_its_loader_from_an_exported_dnsmasq() {
         .arg("-pf")
         .arg(&pid)
         .arg("eth0"));
-    run(Command::new("kill").arg(fs::read_to_string(&pid).unwrap().trim()));
+    // The file is written by the process that stays behind, a moment after the one that was waited for.
+    let number = wait_for("dhclient's process number", || fs::read_to_string(&pid).ok().filter(|pid| pid.ends_with('\n')));
+    run(Command::new("kill").arg(number.trim()));
     let got = fs::read_to_string(got).unwrap();
     assert!(got.contains("fixed-address 10.77.0.7;") && got.contains("snponly.efi"), "{got}");
 }

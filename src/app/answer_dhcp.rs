@@ -115,6 +115,10 @@ pub async fn release_address(head: &Head, mac: MacAddr) -> Result<()> {
 
 async fn address_for(head: &Head, ask: &Ask, node: Option<&Node>, now: OffsetDateTime) -> Result<Option<Ipv4Addr>> {
     if let Some(address) = node.and_then(|node| node.address) {
+        if let Some(why) = head.config.unfit_for_a_node(address) {
+            tracing::error!(mac = %ask.mac, "no DHCP answer: {why}; give the node another address");
+            return Ok(None);
+        }
         return Ok(Some(address));
     }
     let Some(range) = head.config.dhcp.pool else { return Ok(None) };

@@ -32,11 +32,11 @@ pub enum Content {
     Text(String),
 }
 
-/// Gives one file; `None` if the token does not open it now.
+/// Gives one file, or tells about it without sending it (`sent` is false then: an HTTP HEAD request); `None` if the token does not open it now.
 ///
 /// # Errors
 /// If the state cannot be read or written, or the file cannot be made; the attempt has failed then.
-pub async fn boot_file(head: &Head, token: &str, name: Name, peer: Ipv4Addr, now: OffsetDateTime) -> Result<Option<Content>> {
+pub async fn boot_file(head: &Head, token: &str, name: Name, peer: Ipv4Addr, sent: bool, now: OffsetDateTime) -> Result<Option<Content>> {
     let Some(granted) = authorize(head, token, Request::BootFile, peer).await? else { return Ok(None) };
     let made = material::gather(head, &granted.node, &granted.attempt).await.and_then(|material| match name {
         Name::Kernel => Ok(Content::File(material.kernel_path())),
@@ -51,7 +51,7 @@ pub async fn boot_file(head: &Head, token: &str, name: Name, peer: Ipv4Addr, now
             return Err(error);
         }
     };
-    if name == Name::Kernel {
+    if sent && name == Name::Kernel {
         change_attempt(&*head.store, granted.attempt.id, &Event::KernelServed, now).await?;
     }
     Ok(Some(content))

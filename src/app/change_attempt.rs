@@ -40,6 +40,9 @@ pub async fn update_attempt(
         }
         match store.save_attempt(&attempt, &lines(&effects, now)).await {
             Ok(()) => {
+                for Effect::Log(text) in &effects {
+                    tracing::info!(node = %attempt.node, attempt = attempt.number, "{text}");
+                }
                 attempt.revision += 1;
                 return Ok(attempt);
             }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Error, Result};
+use crate::config::Config;
 use crate::domain::name::NodeName;
 use crate::domain::node::Node;
 use crate::domain::nodeset::ALL;
@@ -84,6 +85,20 @@ impl Plan {
             Some(before) => Change::Changed { before, after },
         };
         Ok(Self { changes: wanted.into_iter().map(change).collect() })
+    }
+
+    /// Checks the nodes' addresses against the head's network.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for an address outside of the network, the head's own, or the gateway's.
+    pub fn fits(&self, config: &Config) -> Result<()> {
+        for change in &self.changes {
+            let (Change::Added(node) | Change::Changed { after: node, .. }) = change else { continue };
+            if let Some(why) = node.address.and_then(|address| config.unfit_for_a_node(address)) {
+                return Err(Error::Refused(format!("{}: {why}", node.name)));
+            }
+        }
+        Ok(())
     }
 
     /// Does it, all or nothing.

@@ -9,6 +9,7 @@ use super::list_profiles::list_profiles;
 use super::material::{Surroundings, installer, render, snapshot};
 use super::snapshot_packages::SnapshotPackages;
 use super::{Error, Head, Result};
+use crate::config::{Config, DhcpMode};
 use crate::domain::attempt::Order;
 use crate::domain::mirror::{InstallerFiles, Snapshot};
 use crate::domain::name::{GroupName, MirrorName, ProfileName, SnapshotId};
@@ -195,6 +196,7 @@ impl<'a> Bench<'a> {
             findings.extend(wrong_files(&self.library, node, &context));
         }
         findings.extend(wrong_settings(node, &settings));
+        findings.extend(wrong_address(node, &self.head.config));
         let mut seen = BTreeSet::new();
         findings.retain(|finding| seen.insert(finding.to_string()));
         Ok(findings)
@@ -257,6 +259,17 @@ fn wrong_files(library: &Library, node: &Node, context: &Context) -> Vec<Finding
 
 fn wrong_answers(node: &Node, file: &str, text: &str) -> Vec<Finding> {
     preseed::lint(text).into_iter().map(|found| Finding::of(node, format!("{file}:{}", found.line), found.problem, found.remedy)).collect()
+}
+
+fn wrong_address(node: &Node, config: &Config) -> Option<Finding> {
+    let remedy = format!("`kickctl node set {} --address IP` with a free address of {}", node.name, config.subnet);
+    let problem = match node.address {
+        Some(address) => config.unfit_for_a_node(address)?,
+        None if config.dhcp.mode == DhcpMode::Off => "has no address, and kickctl serves no DHCP that could tell it".to_owned(),
+        None if config.dhcp.pool.is_none() => "has no address, and there is no `dhcp.pool` to lend one from".to_owned(),
+        None => return None,
+    };
+    Some(Finding::of(node, "address", problem, remedy))
 }
 
 fn wrong_settings(node: &Node, settings: &Settings) -> Vec<Finding> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::{Head, Result};
-use crate::domain::attempt::AttemptId;
+use crate::domain::name::NodeName;
 use crate::store::LogLine;
 
 /// Appends each line to the last attempt of the node whose address it came from; other lines are dropped.
@@ -16,19 +16,23 @@ pub async fn take_log_lines(head: &Head, lines: Vec<(Ipv4Addr, LogLine)>) -> Res
     for (peer, line) in lines {
         by_peer.entry(peer).or_default().push(line);
     }
+    let nodes = node_addresses(head).await?;
     for (peer, lines) in by_peer {
-        if let Some(attempt) = attempt_at(head, peer).await? {
-            head.store.append_log(attempt, &lines).await?;
+        let Some(node) = nodes.get(&peer) else { continue };
+        if let Some(attempt) = head.store.last_attempt(node).await? {
+            head.store.append_log(attempt.id, &lines).await?;
         }
     }
     Ok(())
 }
 
-async fn attempt_at(head: &Head, peer: Ipv4Addr) -> Result<Option<AttemptId>> {
+/// Who speaks from which address: reservations, and leases of the nodes without one.
+async fn node_addresses(head: &Head) -> Result<BTreeMap<Ipv4Addr, NodeName>> {
+    let leases = head.store.leases().await?;
+    let mut addresses = BTreeMap::new();
     for node in head.store.nodes().await? {
-        if head.addresses_of(&node).await?.contains(&peer) {
-            return Ok(head.store.last_attempt(&node.name).await?.map(|attempt| attempt.id));
-        }
+        let leased = leases.iter().filter(|lease| node.address.is_none() && node.macs.contains(&lease.mac)).map(|lease| lease.address);
+        addresses.extend(leased.chain(node.address).map(|address| (address, node.name.clone())));
     }
-    Ok(None)
+    Ok(addresses)
 }

@@ -291,6 +291,10 @@ pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
 }
 
 async fn carry_out(context: &Context, store: &dyn Store, plan: Plan, dry: &DryRun) -> app::Result<()> {
+    // Without a configuration there is no network yet to hold addresses against; the preflight looks again.
+    if let Ok(config) = context.config() {
+        plan.fits(&config)?;
+    }
     if !dry.dry_run {
         plan.apply(store).await?;
     }

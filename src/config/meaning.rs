@@ -76,6 +76,15 @@ pub enum DhcpMode {
 }
 
 impl Config {
+    /// Tells why a node cannot have this address, if it cannot.
+    pub fn unfit_for_a_node(&self, address: Ipv4Addr) -> Option<String> {
+        if !self.subnet.is_host(address) {
+            return Some(format!("{address} is no address for a machine in {}", self.subnet));
+        }
+        let taken = [(Some(self.address), "the head"), (self.dhcp.gateway, "the gateway")];
+        taken.into_iter().find(|(own, _)| *own == Some(address)).map(|(_, who)| format!("{address} is the address of {who}"))
+    }
+
     /// Reads and validates a file.
     ///
     /// # Errors

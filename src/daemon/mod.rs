@@ -14,6 +14,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -71,10 +72,17 @@ fn bind_dhcp(config: &Config) -> io::Result<Dhcp> {
     Ok(Dhcp { server, probe })
 }
 
+/// A whole cluster that powers on connects at once; the usual 128 waiting connections are too few (the kernel caps the number by
+/// `net.core.somaxconn`, 4096).
+const BACKLOG: i32 = 4096;
+
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
 fn cannot_bind(server: &'static str, address: SocketAddr) -> impl Fn(io::Error) -> Error {
@@ -98,16 +106,19 @@ pub async fn serve(head: Head, bound: Bound) -> Result<()> {
     tasks.spawn(until(stop.clone(), log_lines::write(head.clone(), received)));
     let reconciled = head.clone();
     tasks.spawn(until(stop.clone(), async move { reconcile::overdue_attempts(&reconciled).await }));
+    tracing::info!("serving on {}: {}", head.config.interface, head.config.http_base());
     if let Some(Dhcp { server, probe }) = bound.dhcp {
         let (head, stop) = (head.clone(), stop.clone());
         tasks.spawn(async move {
             if let Some(probe) = probe {
                 refuse_beside_others(&head.config, probe).await?;
             }
+            ready();
             server.run(Arc::new(dhcp::Answers(head)), stop).await.map_err(failed("DHCP"))
         });
+    } else {
+        ready();
     }
-    ready(&head.config);
     let outcome = tokio::select! {
         first = tasks.join_next() => first.map_or(Ok(()), flatten),
         signal = stop_signal() => signal.map_err(failed("signal")),
@@ -150,8 +161,8 @@ async fn refuse_beside_others(config: &Config, probe: net::dhcp::Probe) -> Resul
     )))
 }
 
-fn ready(config: &Config) {
-    tracing::info!("serving on {}: {}", config.interface, config.http_base());
+/// Tells systemd, once there is nothing left that could make the start fail.
+fn ready() {
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
 }
 

@@ -3,7 +3,7 @@
 //! `docs/lifecycle.md` prints the table from here. What happens to the attempt because of the request is
 //! [`crate::domain::attempt::step`]'s business; a test holds the two together.
 
-use crate::domain::attempt::{BootStage, Gate, State};
+use crate::domain::attempt::{BootStage, Class, Gate, State};
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +109,12 @@ fn grants(state: &State, request: Request) -> bool {
         // Late reports are welcome: they say what became of an attempt that was given up.
         Request::Report => matches!(state, State::Installing { .. } | State::Finishing { .. } | State::Verified | State::Failed(_)),
         Request::Gate => matches!(state, State::Installing { .. }),
-        Request::LateScript => matches!(state, State::Installing { gate: Gate::Open { .. }, .. }),
+        // A deadline does not stop the installer: what it has begun after a yes it shall be able to end.
+        Request::LateScript => match state {
+            State::Installing { gate: Gate::Open { .. }, .. } => true,
+            State::Failed(failure) => failure.wrote && failure.class == Class::Transient,
+            _ => false,
+        },
         Request::Home => state.may_have_written(),
         _ => false,
     }
@@ -136,7 +141,7 @@ mod tests {
             /* finishing/first-boot   */ [L, N, N, Y, N, N, Y],
             /* verified               */ [L, N, N, Y, N, N, Y],
             /* failed, nothing written*/ [L, N, N, Y, N, N, N],
-            /* failed, wrote          */ [L, N, N, Y, N, N, Y],
+            /* failed, wrote          */ [L, N, N, Y, N, Y, Y],
             /* failed for good, wrote */ [L, N, N, Y, N, N, Y],
             /* aborted, wrote         */ [L, N, N, Y, N, N, Y],
             /* fallback               */ [L, N, N, N, N, N, N],

@@ -70,23 +70,28 @@ pub(super) async fn file(
     method: Method,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let now = OffsetDateTime::now_utc();
     let name = match file.as_str() {
         "linux" => Name::Kernel,
         "initrd.gz" => Name::Initrd,
         "preseed.cfg" => Name::Preseed,
-        "takeover.sh" => {
-            return match take_over(&head, &token, ipv4(peer), now).await {
-                Ok(Some(script)) => plain(StatusCode::OK, script),
-                Ok(None) => refused(),
-                Err(error) => failed(&error),
-            };
-        }
         _ => return refused(),
     };
-    match boot_file(&head, &token, name, ipv4(peer), now).await {
+    match boot_file(&head, &token, name, ipv4(peer), method == Method::GET, OffsetDateTime::now_utc()).await {
         Ok(Some(Content::File(path))) => files::serve(path, &method, &headers).await,
         Ok(Some(Content::Text(text))) => plain(StatusCode::OK, text),
+        Ok(None) => refused(),
+        Err(error) => failed(&error),
+    }
+}
+
+/// The installer takes over.
+pub(super) async fn take_over_script(
+    State(head): State<Head>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(token): Path<String>,
+) -> Response<Body> {
+    match take_over(&head, &token, ipv4(peer), OffsetDateTime::now_utc()).await {
+        Ok(Some(script)) => plain(StatusCode::OK, script),
         Ok(None) => refused(),
         Err(error) => failed(&error),
     }

@@ -45,8 +45,10 @@ fn router(head: Head) -> Router {
     Router::new()
         .route("/healthz", get(|| async { plain(StatusCode::OK, "ok\n") }))
         .route("/boot.ipxe", get(boot::first))
-        .route("/script", get(boot::script))
+        // Asking for these moves an attempt, which looking at their size must not.
+        .route("/script", get(boot::script).head(only_get))
         .route("/boot/{token}/{file}", get(boot::file))
+        .route("/boot/{token}/takeover.sh", get(boot::take_over_script).head(only_get))
         .route("/report/late.sh", get(report::late))
         .route("/report/gate", post(report::gate))
         .route("/report/{event}", post(report::report))
@@ -56,6 +58,10 @@ fn router(head: Head) -> Router {
         .route("/key.asc", get(repository::key_armoured))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(head)
+}
+
+async fn only_get() -> Response<Body> {
+    plain(StatusCode::METHOD_NOT_ALLOWED, "GET only\n")
 }
 
 /// A node's IPv4 address; a node speaks IPv4 to the head.

@@ -51,7 +51,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { loader: 60, kernel: 180, installer: 300, stall: 600, install: 3600, first_boot: 900 }
+        Self { loader: 300, kernel: 180, installer: 300, stall: 600, install: 3600, first_boot: 900 }
     }
 }
 
