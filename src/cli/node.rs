@@ -99,9 +99,9 @@ Many nodes at once: kickctl node import FILE")]
     /// Add and change nodes from a list, all or nothing
     #[command(after_help = "A CSV file begins with a line that names its columns, of which name must be there:
   name,mac,address,arch,firmware,uuid,serial,groups,variables
-Several MAC addresses or groups in a cell are separated by ; or blanks. A plain list has `name ip mac` on each line,
-with - for no address. Lines that begin with # are comments. Of a node that exists, only what the list has columns for
-changes.
+Several MAC addresses or groups in a cell are separated by ; or blanks; variables are KEY=VALUE;KEY=VALUE or a JSON
+object. A plain list has `name ip mac` on each line, with - for no address. Lines that begin with # are comments. Of a
+node that exists, only what the list has columns for changes.
 
 Examples:
   kickctl node import nodes.csv --dry-run
@@ -146,7 +146,7 @@ With `all`, machines get names in the order in which they were first seen, and a
         #[arg(long, value_name = "GROUP")]
         group: Vec<GroupName>,
         /// Set a variable, such as disk.pick=smallest
-        #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+        #[arg(long, value_name = "KEY=VALUE", value_parser = app::setting)]
         set: Vec<(VariablePath, Value)>,
         #[command(flatten)]
         dry: DryRun,
@@ -196,7 +196,7 @@ struct Fields {
     #[arg(long, value_name = "GROUP")]
     group: Vec<GroupName>,
     /// Set a variable, such as disk.pick=smallest; the value is JSON if it reads as JSON, else text
-    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = app::setting)]
     set: Vec<(VariablePath, Value)>,
 }
 
@@ -220,11 +220,6 @@ impl FromStr for Machine {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == "all" { Ok(Self(None)) } else { text.parse().map(|mac| Self(Some(mac))) }
     }
-}
-
-fn setting(text: &str) -> Result<(VariablePath, Value), String> {
-    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE, such as disk.pick=smallest")?;
-    Ok((key.parse()?, serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()))))
 }
 
 impl Fields {
