@@ -184,6 +184,8 @@ fn a_rollback_holds_until_an_explicit_publish() {
     let head = Head::mirroring(&upstream, FILTER);
     head.ok(&["mirror", "sync", "m"]);
     let first = head.show()["published"]["snapshot"].clone();
+    let told = head.fails(&["mirror", "rollback", "m"], 1);
+    assert!(told.contains(&format!("there is no older snapshot than {} (published)", first.as_str().unwrap())), "{told}");
     upstream.add("app", "1.1", "Depends: lib", 2_500);
     upstream.publish();
     head.ok(&["mirror", "sync", "m"]);
