@@ -136,8 +136,11 @@ fn a_local_directory_joins_the_index_by_copies() {
         upstream.keyring().display()
     );
     let file = head.aside().join("m.toml");
-    fs::write(&file, text).unwrap();
+    fs::write(&file, &text).unwrap();
     head.ok(&["mirror", "add", "m", "--file", file.to_str().unwrap()]);
+    fs::write(&file, text.replace("tool", "app")).unwrap();
+    let told = head.fails(&["mirror", "add", "m", "--file", file.to_str().unwrap()], 4);
+    assert!(told.contains("mirrors/m/definition.toml by hand, then run `kickctl mirror sync m`"), "{told}");
     head.ok(&["mirror", "sync", "m"]);
     assert_eq!(head.packages(), ["lib", "tool"]);
     head.apt_takes(&head.key(), &["tool"]);
