@@ -141,6 +141,9 @@ fn a_local_directory_joins_the_index_by_copies() {
     fs::write(&file, text.replace("tool", "app")).unwrap();
     let told = head.fails(&["mirror", "add", "m", "--file", file.to_str().unwrap()], 4);
     assert!(told.contains("mirrors/m/definition.toml by hand, then run `kickctl mirror sync m`"), "{told}");
+    let shown = head.ok(&["mirror", "show", "m"]);
+    assert!(shown.contains(&format!("{}  trixie  main\n", upstream.url)) && shown.contains("names tool; with dependencies\n"), "{shown}");
+    assert!(shown.contains(&format!("{}\n", local.display())), "{shown}");
     head.ok(&["mirror", "sync", "m"]);
     assert_eq!(head.packages(), ["lib", "tool"]);
     head.apt_takes(&head.key(), &["tool"]);
