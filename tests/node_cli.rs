@@ -647,6 +647,21 @@ fn every_command_shows_examples_and_wrong_usage_is_exit_2() {
 }
 
 #[test]
+fn looking_into_a_folder_that_is_not_there_makes_none() {
+    let head = Head::new();
+    let misspelt = head.path().join("misspelt");
+    let state = misspelt.join("state.db");
+    for line in ["node list", "node list --discovered", "node show a", "node export", "attempt list", "attempt show a", "logs a", "status"]
+    {
+        let words: Vec<&str> = line.split(' ').chain(["--data", misspelt.to_str().unwrap()]).collect();
+        let told = head.run(&words);
+        assert!(told.starts_with(&format!("exit 1\nkickctl: there is no state at {}: `kickctl init`", state.display())), "{line}: {told}");
+        assert!(told.contains("--data"), "{told}");
+        assert!(!misspelt.exists(), "{line}");
+    }
+}
+
+#[test]
 fn runs_at_once_do_not_get_in_each_others_way() {
     let head = Head::new();
     let children: Vec<_> = (1..=8)

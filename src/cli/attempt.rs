@@ -60,7 +60,7 @@ An installer that runs already is not stopped; it is no longer given a disk to w
 /// # Errors
 /// Whatever the use case failed with.
 pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
-    let store = context.store().await?;
+    let store = context.present_store().await?;
     match args.verb {
         Verb::List { nodes } => context.list(&app::list_attempts(store, nodes.as_ref()).await?)?,
         Verb::Show { node, attempt } => {

@@ -66,6 +66,21 @@ impl Context {
         self.store.get_or_try_init(open).await
     }
 
+    /// The state, for commands that only look or need what is there already: a folder that was misspelt is not made.
+    ///
+    /// # Errors
+    /// [`app::Error::Missing`] if there is none, otherwise as [`Context::store`].
+    pub async fn present_store(&self) -> app::Result<&SqliteStore> {
+        let state = self.data.state();
+        if !state.exists() {
+            return Err(app::Error::Missing(format!(
+                "there is no state at {}: `kickctl init` makes a head, and --data (or KICKCTL_DATA) names another data folder",
+                state.display()
+            )));
+        }
+        self.store().await
+    }
+
     /// Closes the state, if it was opened.
     pub async fn close(&self) {
         if let Some(store) = self.store.get() {

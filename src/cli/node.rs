@@ -244,7 +244,10 @@ impl Fields {
 /// # Errors
 /// Whatever the use case failed with.
 pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
-    let store = context.store().await?;
+    let store = match args.verb {
+        Verb::Add { .. } | Verb::Import { .. } => context.store().await?,
+        _ => context.present_store().await?,
+    };
     match args.verb {
         Verb::Add { name, fields, dry } => carry_out(context, store, app::add_node(store, name, &fields.settings()).await?, &dry).await?,
         Verb::List { discovered: true, .. } => context.list(&store.discovered().await?)?,
