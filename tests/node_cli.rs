@@ -647,6 +647,33 @@ fn every_command_shows_examples_and_wrong_usage_is_exit_2() {
 }
 
 #[test]
+fn one_plain_name_is_shown_as_an_object_and_any_other_set_as_a_list() {
+    let head = Head::new();
+    head.three_nodes();
+    assert_eq!(head.json(&["node", "show", "node02"])["name"], "node02");
+    let names = |set: &str| -> Vec<String> {
+        head.json(&["node", "show", set]).as_array().unwrap().iter().map(|node| node["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names("node[01-02]"), ["node01", "node02"]);
+    assert_eq!(names("node[02]"), ["node02"]);
+    assert_eq!(head.json(&["node", "show", "all"])[2]["facts"], serde_json::json!({}));
+    assert_snapshot!(head.run(&["node", "show", "node01,node10"]), @r"
+    exit 0
+    Name:         node01
+    MAC:          52:54:00:00:00:01
+    Address:      10.0.0.1
+    Architecture: amd64
+    State:        unassigned
+
+    Name:         node10
+    MAC:          52:54:00:00:00:10
+    Architecture: amd64
+    State:        unassigned
+    ");
+    assert!(head.run(&["node", "show", "node[01-04]"]).starts_with("exit 1\nkickctl: there are no nodes node[03-04]"));
+}
+
+#[test]
 fn looking_into_a_folder_that_is_not_there_makes_none() {
     let head = Head::new();
     let misspelt = head.path().join("misspelt");

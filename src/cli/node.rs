@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::confirm::confirm;
 use super::context::Context;
 use super::exit::Exit;
+use super::output::Format;
 use crate::app::{self, ListFormat, Plan, Settings, Store, VariablePath};
 use crate::domain::mac::MacAddr;
 use crate::domain::name::{GroupName, NodeName};
@@ -55,13 +56,16 @@ Many nodes at once: kickctl node import FILE")]
         #[arg(long, conflicts_with = "nodes")]
         discovered: bool,
     },
-    /// Show all that is known of a node
+    /// Show all that is known of nodes
     #[command(after_help = "Examples:
   kickctl node show node07
-  kickctl node show node07 -o json | jq -r .state")]
+  kickctl node show node07 -o json | jq -r .state
+  kickctl node show @rack1 -o json | jq -r '.[].serial'
+
+A plain name prints one object as JSON, any other set a list of them.")]
     Show {
-        /// Which
-        name: NodeName,
+        /// Which, such as node07, node[01-64], @group or all
+        nodes: NodeSet,
     },
     /// Change what is known of nodes
     #[command(after_help = "Examples:
@@ -252,7 +256,7 @@ pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
         Verb::Add { name, fields, dry } => carry_out(context, store, app::add_node(store, name, &fields.settings()).await?, &dry).await?,
         Verb::List { discovered: true, .. } => context.list(&store.discovered().await?)?,
         Verb::List { nodes, .. } => context.list(&app::list_nodes(store, nodes.as_ref()).await?)?,
-        Verb::Show { name } => context.one(&NodeDetail(app::show_node(store, &name).await?))?,
+        Verb::Show { nodes } => show(context, store, &nodes).await?,
         Verb::Set { nodes, fields, unset, ungroup, dry } => {
             let settings = Settings { unset, leave: ungroup, ..fields.settings() };
             carry_out(context, store, app::set_nodes(store, &nodes, &settings).await?, &dry).await?;
@@ -286,6 +290,27 @@ pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// One plain name is an object; any other set is a list, whatever it comes to.
+async fn show(context: &Context, store: &dyn Store, set: &NodeSet) -> app::Result<()> {
+    if let Some(name) = set.plain_name() {
+        return context.one(&NodeDetail(app::show_node(store, name).await?));
+    }
+    let mut shown = vec![];
+    for node in app::select_nodes(store, set).await? {
+        shown.push(NodeDetail(app::show_node(store, &node.name).await?));
+    }
+    if context.globals.output != Format::Table || shown.is_empty() {
+        return context.list(&shown);
+    }
+    for (at, node) in shown.iter().enumerate() {
+        if at > 0 {
+            context.print("\n")?;
+        }
+        context.one(node)?;
+    }
+    Ok(())
 }
 
 async fn carry_out(context: &Context, store: &dyn Store, plan: Plan, dry: &DryRun) -> app::Result<()> {
