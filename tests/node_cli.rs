@@ -673,6 +673,29 @@ fn one_plain_name_is_shown_as_an_object_and_any_other_set_as_a_list() {
     assert!(head.run(&["node", "show", "node[01-04]"]).starts_with("exit 1\nkickctl: there are no nodes node[03-04]"));
 }
 
+#[tokio::test]
+async fn a_table_without_lines_says_so_on_standard_error() {
+    let head = Head::new();
+    head.store().await.close().await;
+    let blank = head.write("blank", "# nobody yet\n");
+    for (line, said) in [
+        ("node list", "no nodes yet: kickctl node add"),
+        ("node show all", "no nodes yet: kickctl node add"),
+        ("node list --discovered", "no discovered machines"),
+        ("attempt list", "no attempts yet"),
+        ("mirror list", "no mirrors yet: kickctl mirror add"),
+        (&format!("node import {blank}"), "nothing was changed"),
+    ] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let output = head.command(&words).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && output.stdout.is_empty(), "{line}: {}", self::told(&output));
+        assert!(told.contains(said) && told.lines().count() == 1, "{line}: {told}");
+        let quiet = head.command(&[&words[..], &["-o", "json"]].concat()).output().unwrap();
+        assert_eq!((&*quiet.stdout, quiet.stderr.len()), (&b"[]\n"[..], 0), "{line}");
+    }
+}
+
 #[test]
 fn looking_into_a_folder_that_is_not_there_makes_none() {
     let head = Head::new();

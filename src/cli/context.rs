@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 use super::Globals;
-use super::output::{self, Record};
+use super::output::{self, Format, Record};
 use crate::app::head_keys::token_secret;
 use crate::app::place::Place;
 use crate::app::{self, DataDir, Head, SqliteStore};
@@ -94,6 +94,17 @@ impl Context {
     /// If standard output cannot be written to.
     pub fn list<R: Record>(&self, records: &[R]) -> app::Result<()> {
         output::list(self.globals.output, records).map_err(unwritable)
+    }
+
+    /// As [`Context::list`]; where a table would be empty, says instead on standard error what that means.
+    ///
+    /// # Errors
+    /// As [`Context::list`].
+    pub fn list_or<R: Record>(&self, records: &[R], if_none: &str) -> app::Result<()> {
+        if records.is_empty() && self.globals.output == Format::Table {
+            self.note(if_none);
+        }
+        self.list(records)
     }
 
     /// Prints one record in the format asked for.

@@ -165,7 +165,10 @@ struct Prune {
 pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
     match args.command {
         MirrorCommand::Add(args) => add(context, args).await,
-        MirrorCommand::List => context.list(&list_mirrors(&context.data)?).map(|()| Exit::Done),
+        MirrorCommand::List => {
+            context.list_or(&list_mirrors(&context.data)?, "no mirrors yet: kickctl mirror add debian-13 --from-host")?;
+            Ok(Exit::Done)
+        }
         MirrorCommand::Show { name } => context.one(&show::Detail(show_mirror(&context.data, &name)?)).map(|()| Exit::Done),
         MirrorCommand::Sync(args) => sync(context, args).await,
         MirrorCommand::Snapshots { name } => snapshots(context, &name),

@@ -254,8 +254,11 @@ pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
     };
     match args.verb {
         Verb::Add { name, fields, dry } => carry_out(context, store, app::add_node(store, name, &fields.settings()).await?, &dry).await?,
-        Verb::List { discovered: true, .. } => context.list(&store.discovered().await?)?,
-        Verb::List { nodes, .. } => context.list(&app::list_nodes(store, nodes.as_ref()).await?)?,
+        Verb::List { discovered: true, .. } => {
+            context
+                .list_or(&store.discovered().await?, "no discovered machines: they need `pool` in the configuration, and a network boot")?;
+        }
+        Verb::List { nodes, .. } => context.list_or(&app::list_nodes(store, nodes.as_ref()).await?, &no_nodes(nodes.as_ref()))?,
         Verb::Show { nodes } => show(context, store, &nodes).await?,
         Verb::Set { nodes, fields, unset, ungroup, dry } => {
             let settings = Settings { unset, leave: ungroup, ..fields.settings() };
@@ -292,6 +295,13 @@ pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
     Ok(Exit::Done)
 }
 
+fn no_nodes(set: Option<&NodeSet>) -> String {
+    match set {
+        Some(set) if !set.is_all() => format!("`{set}` names no nodes: kickctl node list"),
+        _ => "no nodes yet: kickctl node add NAME --mac MAC, or kickctl node import FILE".to_owned(),
+    }
+}
+
 /// One plain name is an object; any other set is a list, whatever it comes to.
 async fn show(context: &Context, store: &dyn Store, set: &NodeSet) -> app::Result<()> {
     if let Some(name) = set.plain_name() {
@@ -302,7 +312,7 @@ async fn show(context: &Context, store: &dyn Store, set: &NodeSet) -> app::Resul
         shown.push(NodeDetail(app::show_node(store, &node.name).await?));
     }
     if context.globals.output != Format::Table || shown.is_empty() {
-        return context.list(&shown);
+        return context.list_or(&shown, &no_nodes(Some(set)));
     }
     for (at, node) in shown.iter().enumerate() {
         if at > 0 {

@@ -99,6 +99,11 @@ impl NodeSet {
         }
     }
 
+    /// True for the word `all` alone.
+    pub fn is_all(&self) -> bool {
+        matches!(self.items.as_slice(), [Item { takes_away: false, term: Term::All }])
+    }
+
     /// The names in the order in which they are written, if the set needs no knowledge of what nodes there are and takes
     /// nothing away.
     pub fn spelt_out(&self) -> Option<Vec<NodeName>> {
