@@ -136,8 +136,14 @@ fn a_local_directory_joins_the_index_by_copies() {
         upstream.keyring().display()
     );
     let file = head.aside().join("m.toml");
-    fs::write(&file, text).unwrap();
+    fs::write(&file, &text).unwrap();
     head.ok(&["mirror", "add", "m", "--file", file.to_str().unwrap()]);
+    fs::write(&file, text.replace("tool", "app")).unwrap();
+    let told = head.fails(&["mirror", "add", "m", "--file", file.to_str().unwrap()], 4);
+    assert!(told.contains("mirrors/m/definition.toml by hand, then run `kickctl mirror sync m`"), "{told}");
+    let shown = head.ok(&["mirror", "show", "m"]);
+    assert!(shown.contains(&format!("{}  trixie  main\n", upstream.url)) && shown.contains("names tool; with dependencies\n"), "{shown}");
+    assert!(shown.contains(&format!("{}\n", local.display())), "{shown}");
     head.ok(&["mirror", "sync", "m"]);
     assert_eq!(head.packages(), ["lib", "tool"]);
     head.apt_takes(&head.key(), &["tool"]);
@@ -184,6 +190,8 @@ fn a_rollback_holds_until_an_explicit_publish() {
     let head = Head::mirroring(&upstream, FILTER);
     head.ok(&["mirror", "sync", "m"]);
     let first = head.show()["published"]["snapshot"].clone();
+    let told = head.fails(&["mirror", "rollback", "m"], 1);
+    assert!(told.contains(&format!("there is no older snapshot than {} (published)", first.as_str().unwrap())), "{told}");
     upstream.add("app", "1.1", "Depends: lib", 2_500);
     upstream.publish();
     head.ok(&["mirror", "sync", "m"]);

@@ -647,6 +647,71 @@ fn every_command_shows_examples_and_wrong_usage_is_exit_2() {
 }
 
 #[test]
+fn one_plain_name_is_shown_as_an_object_and_any_other_set_as_a_list() {
+    let head = Head::new();
+    head.three_nodes();
+    assert_eq!(head.json(&["node", "show", "node02"])["name"], "node02");
+    let names = |set: &str| -> Vec<String> {
+        head.json(&["node", "show", set]).as_array().unwrap().iter().map(|node| node["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names("node[01-02]"), ["node01", "node02"]);
+    assert_eq!(names("node[02]"), ["node02"]);
+    assert_eq!(head.json(&["node", "show", "all"])[2]["facts"], serde_json::json!({}));
+    assert_snapshot!(head.run(&["node", "show", "node01,node10"]), @r"
+    exit 0
+    Name:         node01
+    MAC:          52:54:00:00:00:01
+    Address:      10.0.0.1
+    Architecture: amd64
+    State:        unassigned
+
+    Name:         node10
+    MAC:          52:54:00:00:00:10
+    Architecture: amd64
+    State:        unassigned
+    ");
+    assert!(head.run(&["node", "show", "node[01-04]"]).starts_with("exit 1\nkickctl: there are no nodes node[03-04]"));
+}
+
+#[tokio::test]
+async fn a_table_without_lines_says_so_on_standard_error() {
+    let head = Head::new();
+    head.store().await.close().await;
+    let blank = head.write("blank", "# nobody yet\n");
+    for (line, said) in [
+        ("node list", "no nodes yet: kickctl node add"),
+        ("node show all", "no nodes yet: kickctl node add"),
+        ("node list --discovered", "no discovered machines"),
+        ("attempt list", "no attempts yet"),
+        ("mirror list", "no mirrors yet: kickctl mirror add"),
+        (&format!("node import {blank}"), "nothing was changed"),
+    ] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let output = head.command(&words).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && output.stdout.is_empty(), "{line}: {}", self::told(&output));
+        assert!(told.contains(said) && told.lines().count() == 1, "{line}: {told}");
+        let quiet = head.command(&[&words[..], &["-o", "json"]].concat()).output().unwrap();
+        assert_eq!((&*quiet.stdout, quiet.stderr.len()), (&b"[]\n"[..], 0), "{line}");
+    }
+}
+
+#[test]
+fn looking_into_a_folder_that_is_not_there_makes_none() {
+    let head = Head::new();
+    let misspelt = head.path().join("misspelt");
+    let state = misspelt.join("state.db");
+    for line in ["node list", "node list --discovered", "node show a", "node export", "attempt list", "attempt show a", "logs a", "status"]
+    {
+        let words: Vec<&str> = line.split(' ').chain(["--data", misspelt.to_str().unwrap()]).collect();
+        let told = head.run(&words);
+        assert!(told.starts_with(&format!("exit 1\nkickctl: there is no state at {}: `kickctl init`", state.display())), "{line}: {told}");
+        assert!(told.contains("--data"), "{told}");
+        assert!(!misspelt.exists(), "{line}");
+    }
+}
+
+#[test]
 fn runs_at_once_do_not_get_in_each_others_way() {
     let head = Head::new();
     let children: Vec<_> = (1..=8)

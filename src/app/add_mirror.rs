@@ -69,7 +69,7 @@ pub async fn add_mirror(data: &DataDir, request: &MirrorRequest) -> Result<Added
     if there.as_ref().is_some_and(|there| *there != text) {
         let place = dir.definition();
         return Err(Error::Refused(format!(
-            "mirror {} exists with another definition: edit {} or remove it first, then add it again",
+            "mirror {0} exists with another definition: edit {1} by hand, then run `kickctl mirror sync {0}`",
             request.name,
             place.display()
         )));

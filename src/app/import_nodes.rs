@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use super::plan_nodes::Plan;
-use super::set_nodes::blank;
+use super::set_nodes::{blank, setting};
 use super::{Error, Result};
 use crate::domain::mac::MacAddr;
 use crate::domain::name::NodeName;
@@ -174,10 +174,24 @@ fn node(cells: &Cells, held: &BTreeMap<NodeName, Node>) -> std::result::Result<N
         node.groups = words(cell).map(read).collect::<std::result::Result<_, _>>()?;
     }
     if let Some(cell) = cell("variables") {
-        let table = if cell.is_empty() { Ok(Variables::default()) } else { serde_json::from_str(cell) };
-        node.variables = table.map_err(|error| format!("the variables are no JSON object: {error}"))?;
+        node.variables = variables(cell)?;
     }
     Ok(node)
+}
+
+/// A cell as [`export_nodes`] writes it, a JSON object, or as people do: `disk.pick=smallest;swap=false`.
+fn variables(cell: &str) -> std::result::Result<Variables, String> {
+    const EXAMPLE: &str = r#"write disk.pick=smallest;swap=false, or a JSON object such as "{""swap"":false}""#;
+    if cell.starts_with(['{', '[']) {
+        return serde_json::from_str(cell).map_err(|error| format!("the variables are no JSON object: {error}: {EXAMPLE}"));
+    }
+    let mut variables = Variables::default();
+    for pair in cell.split(';').map(str::trim).filter(|pair| !pair.is_empty()) {
+        let wrong = |told: &dyn Display| format!("`{pair}` sets no variable: {told}: {EXAMPLE}");
+        let (path, value) = setting(pair).map_err(|told| wrong(&told))?;
+        path.put(&mut variables, &value).map_err(|_| wrong(&"what it lies below has a value itself"))?;
+    }
+    Ok(variables)
 }
 
 fn words(cell: &str) -> impl Iterator<Item = &str> {
@@ -259,6 +273,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn variables_are_pairs_or_an_object() {
+        let (_folder, store) = fresh().await;
+        store.add_nodes(&[node("a", 1), node("b", 2)]).await.unwrap();
+        let text =
+            "name,variables\na,disk.pick=smallest; swap=false;\nb,\"{\"\"disk\"\":{\"\"pick\"\":\"\"smallest\"\"},\"\"swap\"\":false}\"\n";
+        import_nodes(&store, "-", text, ListFormat::guess(text)).await.unwrap().apply(&store).await.unwrap();
+        for node in store.nodes().await.unwrap() {
+            assert_eq!(serde_json::json!(node.variables), serde_json::json!({"disk": {"pick": "smallest"}, "swap": false}));
+        }
+    }
+
+    #[tokio::test]
     async fn a_mistake_is_told_with_its_line_and_nothing_is_planned() {
         let (_folder, store) = fresh().await;
         store.add_nodes(&[node("a", 1)]).await.unwrap();
@@ -279,6 +305,9 @@ mod tests {
             ("name,mac\nb,\"02\n", "list, line 2: a quotation mark is not closed"),
             ("name,mac\nb,\n", "list, line 2: b has no MAC address"),
             ("name,variables\na,[1]\n", "list, line 2: the variables are no JSON object"),
+            ("name,variables\na,swap\n", "list, line 2: `swap` sets no variable: write KEY=VALUE"),
+            ("name,variables\na,swap=1;swap.x=2\n", "`swap.x=2` sets no variable: what it lies below has a value itself"),
+            ("name,variables\na,a b=1\n", "or a JSON object such as \"{\"\"swap\"\":false}\""),
         ] {
             let told = told(&store, text).await;
             assert!(told.contains(expected), "{told}");

@@ -52,6 +52,8 @@ pub struct Plan {
     pub data: PathBuf,
     /// What to type next, in order.
     pub next: Vec<String>,
+    /// What is not as it should be, and need not be yet.
+    pub warning: Option<String>,
 }
 
 /// Decides everything, changes nothing.
@@ -110,7 +112,15 @@ fn decide(answers: &Answers, interfaces: &[Interface]) -> Result<Plan> {
     let data = config::data(answers.data.as_deref(), Some(&config));
     let has_address = own.is_some_and(|own| own.addresses.iter().any(|(own, _)| *own == address));
     let next = next_commands(answers, &config, has_address);
-    Ok(Plan { file, text, config, data, next })
+    let warning = if own.is_some() { None } else { Some(no_interface(&answers.interface, interfaces)) };
+    Ok(Plan { file, text, config, data, next, warning })
+}
+
+/// A head may be configured before its network card is there, so this is no error.
+fn no_interface(name: &str, interfaces: &[Interface]) -> String {
+    let names: Vec<&str> = interfaces.iter().map(|interface| interface.name.as_str()).collect();
+    let there = if names.is_empty() { "`ip link` shows none".to_owned() } else { format!("there are {}", names.join(", ")) };
+    format!("there is no interface `{name}` on this machine yet: {there}")
 }
 
 /// The file: what was said, and what one most likely wants to say next as a comment.
@@ -224,6 +234,14 @@ mod tests {
         assert_eq!(plan.next[0], "ip address add 10.0.0.1/24 dev eth1");
         let said = Answers { address: Some(Ipv4Addr::new(10, 0, 0, 5)), ..answers() };
         assert_eq!(decide(&said, &eth1([10, 0, 0, 9])).unwrap().config.address, Ipv4Addr::new(10, 0, 0, 5));
+    }
+
+    #[test]
+    fn an_interface_that_is_not_there_is_told_with_those_that_are() {
+        let nope = Answers { interface: "nope".into(), ..answers() };
+        let told = decide(&nope, &eth1([10, 0, 0, 9])).unwrap().warning;
+        assert_eq!(told.as_deref(), Some("there is no interface `nope` on this machine yet: there are eth1"));
+        assert_eq!(decide(&answers(), &eth1([10, 0, 0, 9])).unwrap().warning, None);
     }
 
     #[test]

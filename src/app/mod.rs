@@ -61,7 +61,7 @@ pub use list_nodes::{NodeReport, list_nodes, show_node};
 pub use plan_nodes::{Change, Difference, Plan};
 pub use remove_nodes::remove_nodes;
 pub use select_nodes::select_nodes;
-pub use set_nodes::{Settings, VariablePath, add_node, set_nodes};
+pub use set_nodes::{Settings, VariablePath, add_node, set_nodes, setting};
 pub use show_status::{StateLine, Status, show_status};
 
 /// What the use cases take and return, for those who may call them but not know the rooms below.

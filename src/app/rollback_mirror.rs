@@ -18,7 +18,10 @@ pub async fn rollback_mirror(data: &DataDir, name: &MirrorName, id: Option<&Snap
     let published = dir.published().ok_or_else(|| Error::NothingPublished(name.clone()))?;
     let snapshots = dir.list().map_err(Error::from)?;
     let chosen = snapshots.into_iter().rev().find(|snapshot| id.map_or(snapshot.id < published, |id| snapshot.id == *id));
-    let chosen = chosen.ok_or_else(|| Error::NoSnapshot { mirror: name.clone(), snapshot: id.cloned() })?;
+    let chosen = chosen.ok_or_else(|| match id {
+        Some(id) => Error::NoSnapshot { mirror: name.clone(), snapshot: Some(id.clone()) },
+        None => Error::NoOlderSnapshot { mirror: name.clone(), published },
+    })?;
     if !dry_run {
         // The mark first: a sync in between must not publish over the rollback.
         publish::hold(&dir)?;

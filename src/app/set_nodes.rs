@@ -54,6 +54,25 @@ impl std::str::FromStr for VariablePath {
     }
 }
 
+impl VariablePath {
+    /// Sets the variable.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if something on the way to it has a value that is no table.
+    pub(super) fn put(&self, variables: &mut Variables, value: &Value) -> Result<()> {
+        put(&mut variables.0, &self.0, value)
+    }
+}
+
+/// Reads `KEY=VALUE`; the value is JSON if it reads as JSON, else text.
+///
+/// # Errors
+/// A sentence that says what is wrong, and what to write.
+pub fn setting(text: &str) -> std::result::Result<(VariablePath, Value), String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE, such as disk.pick=smallest")?;
+    Ok((key.parse()?, serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()))))
+}
+
 /// Plans a new node.
 ///
 /// # Errors
@@ -124,7 +143,7 @@ impl Settings {
         self.leave.iter().for_each(|group| drop(node.groups.take(group)));
         node.groups.extend(self.join.iter().cloned());
         self.unset.iter().for_each(|VariablePath(keys)| forget(&mut node.variables.0, keys));
-        self.set.iter().try_for_each(|(VariablePath(keys), value)| put(&mut node.variables.0, keys, value))
+        self.set.iter().try_for_each(|(path, value)| path.put(&mut node.variables, value))
     }
 }
 

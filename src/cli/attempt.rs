@@ -60,9 +60,12 @@ An installer that runs already is not stopped; it is no longer given a disk to w
 /// # Errors
 /// Whatever the use case failed with.
 pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
-    let store = context.store().await?;
+    let store = context.present_store().await?;
     match args.verb {
-        Verb::List { nodes } => context.list(&app::list_attempts(store, nodes.as_ref()).await?)?,
+        Verb::List { nodes } => {
+            let none = nodes.as_ref().map_or_else(|| "no attempts yet".to_owned(), |nodes| format!("no attempts of {nodes} yet"));
+            context.list_or(&app::list_attempts(store, nodes.as_ref()).await?, &format!("{none}: kickctl reinstall NODES"))?;
+        }
         Verb::Show { node, attempt } => {
             let attempt = app::find_attempt(store, &node, attempt).await?;
             context.one(&Detail(AttemptReport::of(&attempt)))?;

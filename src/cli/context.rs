@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 use super::Globals;
-use super::output::{self, Record};
+use super::output::{self, Format, Record};
 use crate::app::head_keys::token_secret;
 use crate::app::place::Place;
 use crate::app::{self, DataDir, Head, SqliteStore};
@@ -66,6 +66,21 @@ impl Context {
         self.store.get_or_try_init(open).await
     }
 
+    /// The state, for commands that only look or need what is there already: a folder that was misspelt is not made.
+    ///
+    /// # Errors
+    /// [`app::Error::Missing`] if there is none, otherwise as [`Context::store`].
+    pub async fn present_store(&self) -> app::Result<&SqliteStore> {
+        let state = self.data.state();
+        if !state.exists() {
+            return Err(app::Error::Missing(format!(
+                "there is no state at {}: `kickctl init` makes a head, and --data (or KICKCTL_DATA) names another data folder",
+                state.display()
+            )));
+        }
+        self.store().await
+    }
+
     /// Closes the state, if it was opened.
     pub async fn close(&self) {
         if let Some(store) = self.store.get() {
@@ -79,6 +94,17 @@ impl Context {
     /// If standard output cannot be written to.
     pub fn list<R: Record>(&self, records: &[R]) -> app::Result<()> {
         output::list(self.globals.output, records).map_err(unwritable)
+    }
+
+    /// As [`Context::list`]; where a table would be empty, says instead on standard error what that means.
+    ///
+    /// # Errors
+    /// As [`Context::list`].
+    pub fn list_or<R: Record>(&self, records: &[R], if_none: &str) -> app::Result<()> {
+        if records.is_empty() && self.globals.output == Format::Table {
+            self.note(if_none);
+        }
+        self.list(records)
     }
 
     /// Prints one record in the format asked for.

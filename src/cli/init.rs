@@ -100,6 +100,9 @@ pub(super) async fn run(globals: &Globals, init: Init) -> app::Result<Exit> {
         gateway: init.gateway,
         dns: init.dns,
     })?;
+    if let Some(warning) = plan.warning.as_ref().filter(|_| !globals.quiet) {
+        anstream::eprintln!("kickctl: warning: {warning}");
+    }
     let fingerprint = if dry_run { None } else { Some(init_head::carry_out(&plan).await?) };
     if !globals.quiet {
         output::one(globals.output, &made(plan, fingerprint)).map_err(super::no_output)?;

@@ -34,9 +34,9 @@ const BATCH: u32 = 1000;
 /// Runs `kickctl logs`.
 ///
 /// # Errors
-/// If the node has no such attempt, or the state cannot be read.
+/// If there is no state, the node has no such attempt, or the state cannot be read.
 pub async fn run(context: &Context, args: &Args) -> app::Result<Exit> {
-    let store = context.store().await?;
+    let store = context.present_store().await?;
     let attempt = app::find_attempt(store, &args.node, args.attempt).await?;
     let (mut after, mut all) = (0, vec![]);
     loop {

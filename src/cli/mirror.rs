@@ -1,5 +1,7 @@
 //! `kickctl mirror`.
 
+mod show;
+
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -12,7 +14,7 @@ use super::progress::{progress, size};
 use super::text::moment;
 use crate::app;
 use crate::app::add_mirror::{MirrorRequest, add_mirror};
-use crate::app::list_mirrors::{MirrorReport, list_mirrors, list_snapshots, show_mirror};
+use crate::app::list_mirrors::{list_mirrors, list_snapshots, show_mirror};
 use crate::app::place::Place;
 use crate::app::prune_mirror::{in_use, prune_mirrors};
 use crate::app::publish_mirror::publish_mirror;
@@ -163,8 +165,11 @@ struct Prune {
 pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
     match args.command {
         MirrorCommand::Add(args) => add(context, args).await,
-        MirrorCommand::List => context.list(&list_mirrors(&context.data)?).map(|()| Exit::Done),
-        MirrorCommand::Show { name } => context.one(&show_mirror(&context.data, &name)?).map(|()| Exit::Done),
+        MirrorCommand::List => {
+            context.list_or(&list_mirrors(&context.data)?, "no mirrors yet: kickctl mirror add debian-13 --from-host")?;
+            Ok(Exit::Done)
+        }
+        MirrorCommand::Show { name } => context.one(&show::Detail(show_mirror(&context.data, &name)?)).map(|()| Exit::Done),
         MirrorCommand::Sync(args) => sync(context, args).await,
         MirrorCommand::Snapshots { name } => snapshots(context, &name),
         MirrorCommand::Publish(Choice { name, snapshot, dry_run }) => {
@@ -290,30 +295,6 @@ fn sync_line(name: &MirrorName, report: SyncReport) -> SyncLine {
                 left_out: snapshot.left_out,
             }
         }
-    }
-}
-
-impl Record for MirrorReport {
-    const COLUMNS: &'static [&'static str] = &["mirror", "published", "made", "packages", "udebs", "size", "snapshots", "state", "path"];
-
-    fn cells(&self) -> Vec<String> {
-        let details = self.published.as_ref().map(|published| &published.details);
-        let number = |value: Option<u64>| value.map(|value| value.to_string()).unwrap_or_default();
-        vec![
-            self.name.to_string(),
-            self.published.as_ref().map(|published| published.snapshot.to_string()).unwrap_or_default(),
-            details.map(|details| moment(details.made)).unwrap_or_default(),
-            number(details.map(|details| details.packages)),
-            number(details.map(|details| details.udebs)),
-            details.map(|details| size(details.bytes)).unwrap_or_default(),
-            self.snapshots.to_string(),
-            if self.held { "held" } else { "" }.to_owned(),
-            self.published.as_ref().map(|published| published.path.display().to_string()).unwrap_or_default(),
-        ]
-    }
-
-    fn name(&self) -> String {
-        self.name.to_string()
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::confirm::confirm;
 use super::context::Context;
 use super::exit::Exit;
+use super::output::Format;
 use crate::app::{self, ListFormat, Plan, Settings, Store, VariablePath};
 use crate::domain::mac::MacAddr;
 use crate::domain::name::{GroupName, NodeName};
@@ -55,13 +56,16 @@ Many nodes at once: kickctl node import FILE")]
         #[arg(long, conflicts_with = "nodes")]
         discovered: bool,
     },
-    /// Show all that is known of a node
+    /// Show all that is known of nodes
     #[command(after_help = "Examples:
   kickctl node show node07
-  kickctl node show node07 -o json | jq -r .state")]
+  kickctl node show node07 -o json | jq -r .state
+  kickctl node show @rack1 -o json | jq -r '.[].serial'
+
+A plain name prints one object as JSON, any other set a list of them.")]
     Show {
-        /// Which
-        name: NodeName,
+        /// Which, such as node07, node[01-64], @group or all
+        nodes: NodeSet,
     },
     /// Change what is known of nodes
     #[command(after_help = "Examples:
@@ -99,9 +103,9 @@ Many nodes at once: kickctl node import FILE")]
     /// Add and change nodes from a list, all or nothing
     #[command(after_help = "A CSV file begins with a line that names its columns, of which name must be there:
   name,mac,address,arch,firmware,uuid,serial,groups,variables
-Several MAC addresses or groups in a cell are separated by ; or blanks. A plain list has `name ip mac` on each line,
-with - for no address. Lines that begin with # are comments. Of a node that exists, only what the list has columns for
-changes.
+Several MAC addresses or groups in a cell are separated by ; or blanks; variables are KEY=VALUE;KEY=VALUE or a JSON
+object. A plain list has `name ip mac` on each line, with - for no address. Lines that begin with # are comments. Of a
+node that exists, only what the list has columns for changes.
 
 Examples:
   kickctl node import nodes.csv --dry-run
@@ -146,7 +150,7 @@ With `all`, machines get names in the order in which they were first seen, and a
         #[arg(long, value_name = "GROUP")]
         group: Vec<GroupName>,
         /// Set a variable, such as disk.pick=smallest
-        #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+        #[arg(long, value_name = "KEY=VALUE", value_parser = app::setting)]
         set: Vec<(VariablePath, Value)>,
         #[command(flatten)]
         dry: DryRun,
@@ -196,7 +200,7 @@ struct Fields {
     #[arg(long, value_name = "GROUP")]
     group: Vec<GroupName>,
     /// Set a variable, such as disk.pick=smallest; the value is JSON if it reads as JSON, else text
-    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = app::setting)]
     set: Vec<(VariablePath, Value)>,
 }
 
@@ -222,11 +226,6 @@ impl FromStr for Machine {
     }
 }
 
-fn setting(text: &str) -> Result<(VariablePath, Value), String> {
-    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE, such as disk.pick=smallest")?;
-    Ok((key.parse()?, serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()))))
-}
-
 impl Fields {
     fn settings(self) -> Settings {
         Settings {
@@ -249,12 +248,18 @@ impl Fields {
 /// # Errors
 /// Whatever the use case failed with.
 pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
-    let store = context.store().await?;
+    let store = match args.verb {
+        Verb::Add { .. } | Verb::Import { .. } => context.store().await?,
+        _ => context.present_store().await?,
+    };
     match args.verb {
         Verb::Add { name, fields, dry } => carry_out(context, store, app::add_node(store, name, &fields.settings()).await?, &dry).await?,
-        Verb::List { discovered: true, .. } => context.list(&store.discovered().await?)?,
-        Verb::List { nodes, .. } => context.list(&app::list_nodes(store, nodes.as_ref()).await?)?,
-        Verb::Show { name } => context.one(&NodeDetail(app::show_node(store, &name).await?))?,
+        Verb::List { discovered: true, .. } => {
+            context
+                .list_or(&store.discovered().await?, "no discovered machines: they need `pool` in the configuration, and a network boot")?;
+        }
+        Verb::List { nodes, .. } => context.list_or(&app::list_nodes(store, nodes.as_ref()).await?, &no_nodes(nodes.as_ref()))?,
+        Verb::Show { nodes } => show(context, store, &nodes).await?,
         Verb::Set { nodes, fields, unset, ungroup, dry } => {
             let settings = Settings { unset, leave: ungroup, ..fields.settings() };
             carry_out(context, store, app::set_nodes(store, &nodes, &settings).await?, &dry).await?;
@@ -288,6 +293,34 @@ pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
         }
     }
     Ok(Exit::Done)
+}
+
+fn no_nodes(set: Option<&NodeSet>) -> String {
+    match set {
+        Some(set) if !set.is_all() => format!("`{set}` names no nodes: kickctl node list"),
+        _ => "no nodes yet: kickctl node add NAME --mac MAC, or kickctl node import FILE".to_owned(),
+    }
+}
+
+/// One plain name is an object; any other set is a list, whatever it comes to.
+async fn show(context: &Context, store: &dyn Store, set: &NodeSet) -> app::Result<()> {
+    if let Some(name) = set.plain_name() {
+        return context.one(&NodeDetail(app::show_node(store, name).await?));
+    }
+    let mut shown = vec![];
+    for node in app::select_nodes(store, set).await? {
+        shown.push(NodeDetail(app::show_node(store, &node.name).await?));
+    }
+    if context.globals.output != Format::Table || shown.is_empty() {
+        return context.list_or(&shown, &no_nodes(Some(set)));
+    }
+    for (at, node) in shown.iter().enumerate() {
+        if at > 0 {
+            context.print("\n")?;
+        }
+        context.one(node)?;
+    }
+    Ok(())
 }
 
 async fn carry_out(context: &Context, store: &dyn Store, plan: Plan, dry: &DryRun) -> app::Result<()> {

@@ -30,9 +30,9 @@ pub struct Args {
 /// Runs `kickctl status`.
 ///
 /// # Errors
-/// If the state cannot be read.
+/// If there is no state, or it cannot be read.
 pub async fn run(context: &Context, args: &Args) -> app::Result<Exit> {
-    let store = context.store().await?;
+    let store = context.present_store().await?;
     let told = app::show_status(store).await?;
     if !args.watch {
         print(context, &told)?;

@@ -91,6 +91,19 @@ impl NodeSet {
         Ok(chosen)
     }
 
+    /// The name, if that is all that was written: `node07`, and neither `node[07]` nor `node07,-node08`.
+    pub fn plain_name(&self) -> Option<&NodeName> {
+        match self.items.as_slice() {
+            [Item { takes_away: false, term: Term::Names(names) }] => names.first().filter(|name| name.as_str() == self.text.trim()),
+            _ => None,
+        }
+    }
+
+    /// True for the word `all` alone.
+    pub fn is_all(&self) -> bool {
+        matches!(self.items.as_slice(), [Item { takes_away: false, term: Term::All }])
+    }
+
     /// The names in the order in which they are written, if the set needs no knowledge of what nodes there are and takes
     /// nothing away.
     pub fn spelt_out(&self) -> Option<Vec<NodeName>> {
@@ -296,6 +309,11 @@ mod tests {
         assert_eq!(expand("all,-@none").unwrap(), "a[1-2],b1");
         assert_eq!(expand("@none").unwrap_err(), EmptyGroup("none".parse().unwrap()));
         assert_eq!("@gpu".parse::<NodeSet>().unwrap().spelt_out(), None);
+        let plain = |text: &str| text.parse::<NodeSet>().unwrap().plain_name().map(ToString::to_string);
+        assert_eq!(plain("node07").as_deref(), Some("node07"));
+        for set in ["node[07]", "node07,-node08", "node07,node08", "all", "@gpu"] {
+            assert_eq!(plain(set), None, "{set}");
+        }
         assert_eq!("b2,b1".parse::<NodeSet>().unwrap().spelt_out(), Some(names(&["b2", "b1"])));
     }
 

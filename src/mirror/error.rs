@@ -34,6 +34,14 @@ pub enum Error {
         /// The snapshot, if one was named.
         snapshot: Option<SnapshotId>,
     },
+    /// There is nothing to go back to.
+    #[error("mirror {mirror}: there is no older snapshot than {published} (published): `kickctl mirror snapshots {mirror}` lists them")]
+    NoOlderSnapshot {
+        /// The mirror.
+        mirror: MirrorName,
+        /// What is published.
+        published: SnapshotId,
+    },
     /// Nothing was published yet.
     #[error("mirror {0} has published nothing yet: run `kickctl mirror sync {0}`")]
     NothingPublished(MirrorName),

@@ -227,11 +227,12 @@ impl Reader<'_> {
     }
 
     fn convert<T: DeserializeOwned + Default>(&self, path: &str, value: Value) -> T {
-        serde_json::from_value(value).unwrap_or_else(|error| {
+        T::deserialize(&value).unwrap_or_else(|error| {
             let message = error.to_string();
-            // serde names the field in its sentence only.
-            let inner = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
-            self.wrong(&inner.map_or_else(|| path.to_owned(), |field| format!("{path}.{field}")), message.clone());
+            // serde names an unknown field in its sentence only, and a field with a wrong value not at all.
+            let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()).map(str::to_owned);
+            let inner = unknown.or_else(|| culprit::<T>(&value, &message));
+            self.wrong(&inner.map_or_else(|| path.to_owned(), |field| format!("{path}.{field}")), message);
             T::default()
         })
     }
@@ -291,6 +292,17 @@ impl Reader<'_> {
             .unwrap_or_default();
         self.wrong.borrow_mut().push(BadVariable { path: path.to_owned(), layer, problem });
     }
+}
+
+/// The field of a table that `message` is about: without it the complaint is another one, or none.
+fn culprit<T: DeserializeOwned>(value: &Value, message: &str) -> Option<String> {
+    let table = value.as_object().filter(|_| !message.starts_with("missing field"))?;
+    let blamed = |field: &&String| {
+        let mut rest = table.clone();
+        rest.remove(*field);
+        serde_json::from_value::<T>(Value::Object(rest)).err().is_none_or(|error| error.to_string() != message)
+    };
+    table.keys().find(blamed).cloned()
 }
 
 /// Levenshtein's distance, for near misses.

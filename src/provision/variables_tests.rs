@@ -68,6 +68,14 @@ fn an_unknown_key_names_its_layer_and_near_misses() {
 }
 
 #[test]
+fn a_wrong_value_within_a_table_names_its_key() {
+    let told = problem("disk = { min_size = \"20 GiB\", pick = \"wrong\" }");
+    assert!(told.contains("`disk.pick` (set by node n1): unknown variant `wrong`"), "{told}");
+    let told = problem("[users.ada]\nshell = \"/bin/sh\"\nsudo = \"perhaps\"");
+    assert!(told.contains("`users.ada.sudo` (set by node n1)"), "{told}");
+}
+
+#[test]
 fn every_mistake_is_told_at_once() {
     let wrong =
         settings("swap = \"lots\"\ntimezone = \"a b\"\npackages = [\"a;b\"]\ndisk = { min_size = \"3 GiB\", max_size = \"2 GiB\" }")

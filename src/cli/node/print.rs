@@ -163,6 +163,10 @@ fn print(context: &Context, records: &[ChangeRecord], dry_run: bool) -> app::Res
     if context.globals.output != Format::Table {
         return context.list(records);
     }
+    if records.is_empty() {
+        context.note("no nodes were named: nothing was changed");
+        return Ok(());
+    }
     if dry_run {
         context.print(&records.iter().map(difference).collect::<String>())?;
         context.note("dry run: nothing was changed");
