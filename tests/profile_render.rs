@@ -125,7 +125,7 @@ fn kernel_arguments_force_name_and_interface_and_keep_the_rest_for_the_installed
     assert_eq!(
         kernel_args(&context),
         "auto=true priority=critical url=http://10.0.0.1:8080/boot/3-00112233445566778899aabbccddeeff00112233/preseed.cfg \
-         interface=auto BOOTIF=01-52-54-00-00-00-07 hostname=node07 netcfg/hostname=node07 domain=cluster.test DEBIAN_FRONTEND=text \
+         interface=auto BOOTIF=01-52-54-00-00-00-07 hostname=node07 netcfg/hostname=node07 domain=cluster.test netcfg/no_default_route=true netcfg/get_nameservers=10.0.0.1 DEBIAN_FRONTEND=text \
          log_host=10.0.0.1 log_port=514 console=tty0 console=ttyS0,115200 --- console=tty0 console=ttyS0,115200 mitigations=off"
     );
 }
