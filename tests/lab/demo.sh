@@ -78,7 +78,8 @@ kick_mirror debian-13
 say "serve: DHCP, TFTP, HTTP and syslog inside the namespace"
 kick_serve
 say "node07: an empty 8 GiB disk ($firmware)"
-kick_arm node07 52:54:00:00:00:07 10.77.0.107 debian-13
+# The kernel for virtual machines: a quarter of the size, and quicker to unpack and to make an initial RAM disk for.
+kick_arm node07 52:54:00:00:00:07 10.77.0.107 debian-13 --set kernel=linux-image-cloud-amd64
 qemu-img create -q -f qcow2 "$work/node07.qcow2" 8G
 node_start node07 --mac 52:54:00:00:00:07 "--$firmware" --disk "$work/node07.qcow2" --vars "$work/node07.vars"
 follow node07

@@ -43,9 +43,9 @@ kick_serve() {
     return 1
 }
 
-# kick_arm NODE MAC ADDRESS PROFILE: a node that installs itself at its next network boot.
+# kick_arm NODE MAC ADDRESS PROFILE [OPTION...]: a node that installs itself at its next network boot.
 kick_arm() {
-    kick_head node add "$1" --mac "$2" --address "$3"
+    kick_head node add "$1" --mac "$2" --address "$3" "${@:5}"
     kick_head profile assign "$1" "$4"
     kick_head reinstall "$1" --yes=1
 }
