@@ -48,8 +48,6 @@ kickctl_round() {
     KICK_DATA="$work/kickctl"
     rm -rf "$KICK_DATA"
     cat >"$work/bench.toml" <<TOML
-name = "bench"
-
 [[source]]
 url = "$upstream"
 suites = ["trixie"]
@@ -106,7 +104,10 @@ fi
 kick_build
 for ((round = 1; round <= rounds; round++)); do
     echo "round $round of $rounds"
-    if ((round % 2)); then kickctl_round && aptly_round; else aptly_round && kickctl_round; fi
+    # Not joined by &&, which would hide a failure of the first.
+    order=(kickctl_round aptly_round)
+    if ((round % 2 == 0)); then order=(aptly_round kickctl_round); fi
+    for turn in "${order[@]}"; do "$turn"; done
 done
 peer="aptly $(aptly version | sed 's/.*: *//')"
 out="$(repository_root)/target/bench.json"
