@@ -121,7 +121,7 @@ impl AttemptReport {
 /// The attempts of a set's nodes, or everybody's, the newest first.
 ///
 /// # Errors
-/// As [`select_nodes`].
+/// As [`select_nodes()`].
 pub async fn list_attempts(store: &dyn Store, set: Option<&NodeSet>) -> Result<Vec<AttemptSummary>> {
     let mut attempts = store.attempts(None).await?;
     if let Some(set) = set {

@@ -36,7 +36,7 @@ pub struct NodeReport {
 /// The nodes of a set, or all.
 ///
 /// # Errors
-/// As [`select_nodes`].
+/// As [`select_nodes()`].
 pub async fn list_nodes(store: &dyn Store, set: Option<&NodeSet>) -> Result<Vec<NodeReport>> {
     let nodes = match set {
         Some(set) => select_nodes(store, set).await?,

@@ -89,7 +89,7 @@ pub async fn add_node(store: &dyn Store, name: NodeName, settings: &Settings) ->
 /// Plans a change of all nodes in a set.
 ///
 /// # Errors
-/// As [`Plan::new`] and [`select_nodes`]; [`Error::Usage`] if several nodes would be given what only one can have.
+/// As [`Plan::new`] and [`select_nodes()`]; [`Error::Usage`] if several nodes would be given what only one can have.
 pub async fn set_nodes(store: &dyn Store, set: &NodeSet, settings: &Settings) -> Result<Plan> {
     let mut nodes = select_nodes(store, set).await?;
     let unique = [

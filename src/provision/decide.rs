@@ -1,7 +1,7 @@
 //! The boot decision: what a machine that asks right now is told. One table, *who asks* x *what it asks*, for every protocol.
 //!
 //! `docs/lifecycle.md` prints the table from here. What happens to the attempt because of the request is
-//! [`crate::domain::attempt::step`]'s business; a test holds the two together.
+//! [`crate::domain::attempt::step()`]'s business; a test holds the two together.
 
 use crate::domain::attempt::{BootStage, Class, Gate, State};
 

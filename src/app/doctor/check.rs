@@ -1,4 +1,4 @@
-//! Judges what [`probe`](super::probe) saw. Pure.
+//! Judges what `probe` saw. Pure.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};

@@ -1,6 +1,6 @@
 //! `kickctl doctor`: finds what will not work, with the remedy.
 //!
-//! [`probe`] looks at the machine, [`check`] judges what was seen; the second is pure.
+//! `probe` looks at the machine, [`check`] judges what was seen; the second is pure.
 
 pub mod check;
 mod probe;

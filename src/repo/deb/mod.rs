@@ -1,6 +1,6 @@
 //! Debian archives: Release files, package indices, versions, dependencies, `.deb` files and the installer's initrd.
 //!
-//! The flow of a sync: [`release`] names the indices, [`closure::Universe`] takes their stanzas in, [`closure::select`] and
+//! The flow of a sync: [`release`] names the indices, [`universe::Universe`] takes their stanzas in, [`closure::select`] and
 //! [`installer::installer_closure`] choose, [`index`] writes the index of what was chosen.
 
 pub mod closure;
