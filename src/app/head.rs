@@ -40,7 +40,7 @@ impl Head {
         Ok(leases.iter().filter(|lease| node.macs.contains(&lease.mac)).map(|lease| lease.address).collect())
     }
 
-    /// The node's last attempt, if that is not over or anything may still be heard of it.
+    /// The node's last attempt, over or not: late reports may still come.
     pub(super) async fn last_attempt(&self, node: &Node) -> Result<Option<Attempt>> {
         Ok(self.store.last_attempt(&node.name).await?)
     }
