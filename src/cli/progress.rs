@@ -73,7 +73,11 @@ impl Progress for Bar {
                 self.bar.set_style(spinner());
                 self.bar.set_message("");
             }
-            Event::Note(text) => self.bar.suspend(|| anstream::eprintln!("{}: {text}", self.bar.prefix())),
+            Event::Note(text) => {
+                // Asked for before: the bar is locked while it is suspended.
+                let name = self.bar.prefix();
+                self.bar.suspend(|| anstream::eprintln!("{name}: {text}"));
+            }
         }
     }
 }
@@ -131,5 +135,28 @@ impl Progress for Lines {
             Event::Note(text) => self.say(text),
             Event::Stage(_) | Event::FileDone | Event::Fetched => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_told_while_the_bar_is_drawn() {
+        let (told, wait) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let bar = Bar::new("debian-13");
+            bar.event(Event::Stage("choosing the installer"));
+            bar.event(Event::Note("upstream lacks something"));
+            bar.event(Event::Fetching { files: 1, bytes: 10 });
+            bar.event(Event::Received(10));
+            bar.event(Event::FileDone);
+            bar.event(Event::Note("another"));
+            bar.event(Event::Fetched);
+            drop(bar);
+            told.send(())
+        });
+        assert_eq!(wait.recv_timeout(Duration::from_secs(60)), Ok(()), "the bar waits for itself");
     }
 }
