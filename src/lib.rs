@@ -12,6 +12,7 @@
 //! | [`provision`] | what to serve: boot decision, loader table, scripts, rendering, tokens |
 //! | [`net`] | protocol servers that know no product: DHCP, TFTP, syslog |
 //! | [`mirror`] | a mirror's sync: plan, fetch, assemble, publish, prune |
+//! | [`image`] | roots of diskless nodes: built from a snapshot, versioned, published |
 //! | [`app`] | the use cases, one verb a file |
 //! | [`reconcile`] | small loops without input: overdue attempts |
 //! | [`web`] | HTTP: boot files, reports from nodes, published mirrors |
@@ -23,6 +24,7 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod domain;
+pub mod image;
 pub mod mirror;
 pub mod net;
 pub mod provision;

@@ -4,6 +4,7 @@ pub mod attempt;
 pub mod checksum;
 pub mod disk;
 pub mod facts;
+pub mod image;
 pub mod lease;
 pub mod mac;
 pub mod mirror;

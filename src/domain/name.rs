@@ -1,4 +1,4 @@
-//! Names of nodes, groups, mirrors and profiles.
+//! Names of nodes, groups, mirrors, profiles and images.
 
 use std::fmt;
 use std::str::FromStr;
@@ -100,6 +100,14 @@ name!(
     /// A snapshot's name within its mirror: the UTC time of its making and the first digits of what it holds,
     /// such as `20261121T045300Z-3f9a2c41`. Snapshot names sort by age.
     SnapshotId, "snapshot", is_snapshot, "a time and eight hexadecimal digits, such as 20261121T045300Z-3f9a2c41"
+);
+name!(
+    /// An image's name, which is also its folder under `images/`.
+    ImageName, "image", is_slug, "1 to 63 of a-z, 0-9, -, . and _, the first a letter or digit"
+);
+name!(
+    /// A version's name within its image, made as a snapshot's is; versions sort by age.
+    VersionId, "version", is_snapshot, "a time and eight hexadecimal digits, such as 20261121T045300Z-3f9a2c41"
 );
 
 fn is_snapshot(text: &str) -> bool {

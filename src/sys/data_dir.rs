@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::name::MirrorName;
+use crate::domain::name::{ImageName, MirrorName};
 
 /// A head's data folder. A run with `--data DIR` keeps everything in DIR.
 ///
@@ -12,6 +12,7 @@ use crate::domain::name::MirrorName;
 /// keys/               the head's signing key and token secret (0700)
 /// objects/            content-addressed store: files named by their SHA-256 (0700)
 /// mirrors/NAME/       definition.toml, snapshots/ID/{tree,snapshot.json}, current -> snapshots/ID
+/// images/NAME/        recipe.toml, versions/ID/{version.json,root,...}, current -> versions/ID (0700)
 /// profiles/NAME/      the site's own profiles
 /// loaders/            network boot programs unpacked from packages
 /// ```
@@ -58,6 +59,16 @@ impl DataDir {
     /// One mirror.
     pub fn mirror(&self, name: &MirrorName) -> PathBuf {
         self.mirrors().join(name.as_str())
+    }
+
+    /// All images.
+    pub fn images(&self) -> PathBuf {
+        self.0.join("images")
+    }
+
+    /// One image.
+    pub fn image(&self, name: &ImageName) -> PathBuf {
+        self.images().join(name.as_str())
     }
 
     /// The site's own profiles.

@@ -1,0 +1,3 @@
+//! Images: roots of diskless nodes, built from a mirror's snapshot, versioned, published.
+
+pub mod layout;
