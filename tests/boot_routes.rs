@@ -59,6 +59,7 @@ fn snapshot(data: &DataDir) {
         kernel: "images/linux".into(),
         initrd: "images/initrd.gz".into(),
         kernel_release: "6.12.94+deb13-amd64".into(),
+        tree: None,
     };
     let record = Snapshot {
         id: SNAPSHOT.parse().unwrap(),
@@ -66,6 +67,7 @@ fn snapshot(data: &DataDir) {
         made: OffsetDateTime::UNIX_EPOCH,
         upstream: vec![],
         suites: vec![suite],
+        repositories: vec![],
         packages: 0,
         udebs: 0,
         files: 2,

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use super::{Error, Result};
 use crate::config::Source;
 use crate::config::mirror_file::{self, Archive, MirrorFile};
-use crate::domain::mirror::Mirror;
+use crate::domain::mirror::{Mirror, Upstream};
 use crate::domain::name::MirrorName;
-use crate::mirror::host_sources::{self, HostSource};
+use crate::mirror::deb::host_sources::{self, HostSource};
 use crate::mirror::layout::MirrorDir;
 use crate::mirror::shipped::{SHIPPED, shipped};
 use crate::mirror::{keys, sync};
@@ -57,16 +57,18 @@ pub async fn add_mirror(data: &DataDir, request: &MirrorRequest) -> Result<Added
         file.local.push(std::path::absolute(folder).map_err(|error| io("find the local directory", folder, error))?);
     }
     let mirror = file.meaning(&source, &request.name)?;
-    for source in &mirror.sources {
-        keys::keyring(&source.keyring)?;
-    }
+    let rings: Vec<&[PathBuf]> = match &mirror.upstream {
+        Upstream::Debian(debian) => debian.sources.iter().map(|source| source.keyring.as_slice()).collect(),
+        Upstream::Rpm(rpm) => rpm.repositories.iter().map(|repository| repository.keys.as_slice()).collect(),
+    };
+    rings.into_iter().try_for_each(|ring| keys::keyring(ring).map(drop))?;
     if let Some(missing) = mirror.local.iter().find(|folder| !folder.is_dir()) {
         return Err(Error::Usage(format!("the local directory {} is not there", missing.display())));
     }
     let text = file.to_toml().map_err(|error| Error::Usage(format!("the definition cannot be written: {error}")))?;
     let dir = MirrorDir::new(data, &request.name);
-    let there = std::fs::read_to_string(dir.definition()).ok();
-    if there.as_ref().is_some_and(|there| *there != text) {
+    let there = dir.definition().is_file().then(|| Source::open(&dir.definition()).and_then(|source| mirror_file::read(&source)));
+    if there.as_ref().is_some_and(|there| !there.as_ref().is_ok_and(|there| *there == file)) {
         let place = dir.definition();
         return Err(Error::Refused(format!(
             "mirror {0} exists with another definition: edit {1} by hand, then run `kickctl mirror sync {0}`",

@@ -12,7 +12,7 @@ use crate::domain::name::MirrorName;
 use crate::mirror::fetch::Tools;
 use crate::mirror::layout::MirrorDir;
 use crate::mirror::sync::{self, Fetched, Options, Planned, Sync, Synced};
-use crate::mirror::{Progress, plan, publish};
+use crate::mirror::{Progress, publish};
 use crate::sys::data_dir::DataDir;
 use crate::sys::fetch::{Fetcher, PARALLEL};
 
@@ -67,7 +67,7 @@ pub async fn sync_mirror(data: &DataDir, name: &MirrorName, options: SyncOptions
     let fetcher =
         Fetcher::new(options.parallel.unwrap_or(PARALLEL)).map_err(|error| Error::Refused(format!("TLS cannot be set up: {error}")))?;
     let tools = Tools { fetcher, store: sync::open_store(data)?, progress };
-    let key = if plan::is_whole(&mirror) { None } else { Some(signing_key(data)?) };
+    let key = if mirror.is_whole() { None } else { Some(signing_key(data)?) };
     let synced = Sync {
         key: key.as_ref(),
         dir: &dir,

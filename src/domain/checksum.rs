@@ -40,6 +40,15 @@ impl fmt::Debug for Sha256 {
     }
 }
 
+/// What a file must be: its size and digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileEntry {
+    /// Bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Sha256,
+}
+
 /// Text that is not a SHA-256 digest.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{0}` is not a SHA-256 digest: expected 64 hexadecimal digits")]

@@ -89,6 +89,7 @@ mod tests {
             made: OffsetDateTime::UNIX_EPOCH,
             upstream: Vec::new(),
             suites: Vec::new(),
+            repositories: Vec::new(),
             packages: 0,
             udebs: 0,
             files: 0,

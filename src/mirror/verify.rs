@@ -7,12 +7,9 @@ use rayon::prelude::*;
 
 use super::Result;
 use super::layout::MirrorDir;
-use crate::domain::checksum::Sha256;
+use crate::domain::checksum::FileEntry;
 use crate::domain::mirror::Snapshot;
-use crate::repo::deb::packages::Package;
-use crate::repo::deb::paragraph::Paragraphs;
-use crate::repo::deb::release::Release;
-use crate::repo::openpgp::{Keyring, verify_detached};
+use crate::repo::openpgp::Keyring;
 use crate::sys::join::inside;
 use crate::sys::objects::digest_of;
 
@@ -27,6 +24,15 @@ pub struct Findings {
     pub problems: Vec<String>,
 }
 
+/// What a snapshot's own indices promise.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Expected {
+    /// By path in the tree.
+    pub files: HashMap<String, FileEntry>,
+    /// What is wrong with the indices themselves.
+    pub problems: Vec<String>,
+}
+
 /// Reads everything that a snapshot's own indices name and compares sizes and digests; checks the head's signature on rebuilt suites.
 ///
 /// # Errors
@@ -34,46 +40,11 @@ pub struct Findings {
 pub fn verify(dir: &MirrorDir, snapshot: &Snapshot, key: Option<&Keyring>, now: time::OffsetDateTime) -> Result<Findings> {
     let tree = dir.tree(&snapshot.id);
     let mut findings = Findings::default();
-    let mut expected: HashMap<String, (Sha256, u64)> = HashMap::new();
-    for suite in &snapshot.suites {
-        let dists = format!("dists/{}", suite.suite);
-        let folder = tree.join(&dists);
-        let text = std::fs::read_to_string(folder.join("Release")).or_else(|_| std::fs::read_to_string(folder.join("InRelease")));
-        let text = match text {
-            Ok(text) => text,
-            Err(error) => {
-                findings.problems.push(format!("{dists}/Release: {error}"));
-                continue;
-            }
-        };
-        if let (true, Some(key)) = (suite.rebuilt, key) {
-            let signature = std::fs::read(folder.join("Release.gpg")).unwrap_or_default();
-            if let Err(error) = verify_detached(text.as_bytes(), &signature, key, now) {
-                findings.problems.push(format!("{dists}/Release.gpg: {error}"));
-            }
-        }
-        let body = signed_part(&text);
-        match Release::parse(body) {
-            Err(error) => findings.problems.push(format!("{dists}/Release: {error}")),
-            Ok(release) => {
-                for (path, entry) in release.files {
-                    let path = format!("{dists}/{path}");
-                    // A whole suite's Release names files that are not mirrored.
-                    if suite.rebuilt || tree.join(&path).exists() {
-                        expected.insert(path, (entry.sha256, entry.size));
-                    }
-                }
-            }
-        }
-    }
-    for path in expected.keys().filter(|path| path.ends_with("/Packages.gz") || path.ends_with("/Packages.xz")).cloned().collect::<Vec<_>>()
-    {
-        if let Err(problem) = read_index(&tree.join(&path), &mut expected) {
-            findings.problems.push(format!("{path}: {problem}"));
-        }
-    }
+    let mut expected = Expected::default();
+    super::deb::expected(&tree, snapshot, key, now, &mut expected);
+    findings.problems = expected.problems;
     let checked: Vec<(u64, Option<String>)> =
-        expected.par_iter().map(|(path, (sha256, size))| (*size, check(&tree, path, *sha256, *size).err())).collect();
+        expected.files.par_iter().map(|(path, entry)| (entry.size, check(&tree, path, *entry).err())).collect();
     for (size, problem) in checked {
         findings.files += 1;
         findings.bytes += size;
@@ -83,31 +54,7 @@ pub fn verify(dir: &MirrorDir, snapshot: &Snapshot, key: Option<&Keyring>, now: 
     Ok(findings)
 }
 
-/// The text within a cleartext signature, or the text as it is.
-fn signed_part(text: &str) -> &str {
-    let Some(rest) = text.strip_prefix("-----BEGIN PGP SIGNED MESSAGE-----") else { return text };
-    let body = rest.split_once("\n\n").map_or("", |(_, body)| body);
-    body.split_once("-----BEGIN PGP SIGNATURE-----").map_or(body, |(body, _)| body)
-}
-
-fn read_index(path: &PathBuf, expected: &mut HashMap<String, (Sha256, u64)>) -> std::result::Result<(), String> {
-    let name = path.to_string_lossy();
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    let reader = crate::repo::compress::decompress_bounded(
-        std::io::BufReader::new(file),
-        crate::repo::compress::Compression::of_name(&name),
-        1 << 30,
-    )
-    .map_err(|error| error.to_string())?;
-    let mut paragraphs = Paragraphs::new(std::io::BufReader::new(reader));
-    while let Some(paragraph) = paragraphs.next().map_err(|error| super::error::chain(&error))? {
-        let file = Package::parse(paragraph.text()).and_then(|package| package.file()).map_err(|error| super::error::chain(&error))?;
-        expected.insert(file.path.to_string(), (file.sha256, file.size));
-    }
-    Ok(())
-}
-
-fn check(tree: &std::path::Path, path: &str, sha256: Sha256, size: u64) -> std::result::Result<(), String> {
+fn check(tree: &std::path::Path, path: &str, FileEntry { size, sha256 }: FileEntry) -> std::result::Result<(), String> {
     let place: PathBuf = inside(tree, path).map_err(|error| error.to_string())?;
     let found = std::fs::metadata(&place).map_err(|error| format!("{path}: {error}"))?.len();
     if found != size {

@@ -3,3 +3,4 @@
 pub mod compress;
 pub mod deb;
 pub mod openpgp;
+pub mod path;

@@ -6,7 +6,7 @@ use crate::app::list_mirrors::MirrorReport;
 use crate::cli::output::Record;
 use crate::cli::progress::size;
 use crate::cli::text::moment;
-use crate::domain::mirror::{DebianSource, Filter};
+use crate::domain::mirror::{DebianSource, Filter, Repository, RpmFilter, Upstream};
 
 /// Items of a filter's list that are shown; the rest is counted.
 const SHOWN: usize = 6;
@@ -48,9 +48,13 @@ impl Record for Detail {
         let definition = &self.0.definition;
         let lines = |items: Vec<String>| items.join("\n");
         let mut cells = self.0.cells();
+        let (sources, filter) = match &definition.upstream {
+            Upstream::Debian(debian) => (debian.sources.iter().map(source).collect(), debian.filter.as_ref().map(filter)),
+            Upstream::Rpm(rpm) => (rpm.repositories.iter().map(repository).collect(), rpm.filter.as_ref().map(rpm_filter)),
+        };
         let copies = [
-            lines(definition.sources.iter().map(source).collect()),
-            definition.filter.as_ref().map_or_else(|| "none: all packages".to_owned(), filter),
+            lines(sources),
+            filter.unwrap_or_else(|| "none: all packages".to_owned()),
             lines(definition.local.iter().map(|folder| folder.display().to_string()).collect()),
         ];
         cells.splice(1..1, copies);
@@ -66,16 +70,30 @@ fn source(source: &DebianSource) -> String {
     format!("{}  {}  {}", source.url, source.suites.join(" "), source.components.join(" "))
 }
 
+fn repository(repository: &Repository) -> String {
+    format!("{}  {}", repository.name, repository.addresses.named())
+}
+
 fn filter(filter: &Filter) -> String {
     let lists =
         [("priorities", &filter.priorities), ("sections", &filter.sections), ("names", &filter.names), ("without", &filter.exclude)];
+    rules(&lists, None, filter.dependencies, filter.recommends)
+}
+
+fn rpm_filter(filter: &RpmFilter) -> String {
+    let lists = [("architectures", &filter.architectures), ("names", &filter.names), ("without", &filter.exclude)];
+    let newest = filter.newest.map(|number| format!("the newest {number} of each"));
+    rules(&lists, newest, filter.dependencies, filter.recommends)
+}
+
+fn rules(lists: &[(&str, &Vec<String>)], newest: Option<String>, dependencies: bool, recommends: bool) -> String {
     let lists = lists.iter().filter(|(_, items)| !items.is_empty()).map(|(title, items)| format!("{title} {}", short(items)));
-    let follows = match (filter.dependencies, filter.recommends) {
+    let follows = match (dependencies, recommends) {
         (_, true) => "with dependencies and recommended packages",
         (true, false) => "with dependencies",
         (false, false) => "without dependencies",
     };
-    lists.chain([follows.to_owned()]).collect::<Vec<_>>().join("; ")
+    lists.chain(newest).chain([follows.to_owned()]).collect::<Vec<_>>().join("; ")
 }
 
 fn short(items: &[String]) -> String {

@@ -11,7 +11,6 @@ pub mod initrd;
 pub mod installer;
 pub mod packages;
 pub mod paragraph;
-pub mod path;
 pub mod relation;
 pub mod release;
 mod resolve;
@@ -19,3 +18,5 @@ mod resolve;
 mod tests;
 pub mod universe;
 pub mod version;
+
+pub use super::path;

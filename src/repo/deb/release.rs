@@ -10,21 +10,12 @@ use time::macros::format_description;
 
 use super::paragraph::Paragraph;
 use super::path::{ArchivePath, BadPath, archive_path};
-use crate::domain::checksum::Sha256;
+pub use crate::domain::checksum::FileEntry;
 use crate::repo::compress::Compression;
 
 /// As dak writes it: `Sat, 06 Sep 2025 10:12:53 UTC`.
 const DATE: &[BorrowedFormatItem<'_>] =
     format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] UTC");
-
-/// A file that a Release names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileEntry {
-    /// Bytes.
-    pub size: u64,
-    /// Its digest.
-    pub sha256: Sha256,
-}
 
 impl FileEntry {
     /// Where the file is found by its digest: `by-hash/SHA256/<digest>` beside `path`.
@@ -234,6 +225,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+    use crate::domain::checksum::Sha256;
 
     const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 

@@ -5,8 +5,8 @@ use std::io::BufReader;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Result};
 use crate::domain::checksum::Sha256;
+use crate::mirror::{Error, Result};
 use crate::repo::deb::control::{self, ControlError};
 use crate::repo::deb::packages::Package;
 use crate::repo::deb::path::archive_path;

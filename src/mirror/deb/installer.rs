@@ -6,16 +6,17 @@
 use std::io::BufReader;
 use std::path::PathBuf;
 
-use super::error::{Incomplete, chain};
-use super::fetch::{File, Obtained, Tools, describe};
 use super::indices::suite_file;
 use super::local;
 use super::plan::{self, Item, Lost, Offer};
 use super::root::Root;
-use super::{Error, Result};
 use crate::domain::checksum::Sha256;
-use crate::domain::mirror::Installer;
+use crate::domain::mirror::{Installer, InstallerFiles};
 use crate::domain::node::Arch;
+use crate::mirror::assemble::Tree;
+use crate::mirror::error::{Incomplete, chain};
+use crate::mirror::fetch::{File, Obtained, Tools, describe};
+use crate::mirror::{Error, Result};
 use crate::repo::deb::closure::Missing;
 use crate::repo::deb::control;
 use crate::repo::deb::initrd::{self, InitrdFacts};
@@ -139,6 +140,28 @@ pub async fn choose(
             .to_owned();
     let dependencies = tried.into_iter().map(|line| format!("installer for {arch}: {line}")).collect();
     Err(Error::Incomplete(Box::new(Incomplete { dependencies, remedy, ..Incomplete::default() })))
+}
+
+/// Adds an installer's kernel and initrd where Debian has them.
+pub fn add_images(tree: &mut Tree, dists: &str, installer: &Chosen) {
+    let folder = format!("{dists}/{}/{}", images_folder(installer.arch), netboot_folder(installer.arch));
+    tree.add(format!("{folder}/linux"), installer.kernel.0, installer.kernel.1);
+    tree.add(format!("{folder}/initrd.gz"), installer.initrd.0, installer.initrd.1);
+}
+
+/// What a snapshot tells of its installers.
+pub fn installer_files(suite: &str, installers: &[Chosen]) -> Vec<InstallerFiles> {
+    let files = installers.iter().map(|installer| {
+        let folder = format!("dists/{suite}/{}/{}", images_folder(installer.arch), netboot_folder(installer.arch));
+        InstallerFiles {
+            arch: installer.arch,
+            kernel: format!("{folder}/linux"),
+            initrd: format!("{folder}/initrd.gz"),
+            kernel_release: installer.kernel_release.clone(),
+            tree: None,
+        }
+    });
+    files.collect()
 }
 
 async fn obtain_images(tools: &Tools, candidate: &Candidate<'_>, arch: Arch, offer: &Offer) -> std::result::Result<Images, String> {

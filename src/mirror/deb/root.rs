@@ -2,9 +2,9 @@
 
 use time::OffsetDateTime;
 
-use super::{Error, Result};
 use crate::domain::checksum::Sha256;
 use crate::domain::mirror::{DebianSource, UpstreamState};
+use crate::mirror::{Error, Result};
 use crate::repo::deb::release::Release;
 use crate::repo::openpgp::{self, Keyring};
 use crate::sys::fetch::{Fetcher, GetError, address};

@@ -1,12 +1,12 @@
 //! A mirror without filter: suites as upstream has them, byte for byte, with upstream's signature.
 
-use super::Result;
-use super::assemble::{Tree, add_images};
-use super::fetch::{File, Tools};
-use super::indices::{Held, suite_file};
-use super::installer::Chosen;
+use super::indices::{Held, add_index, suite_file};
+use super::installer::{Chosen, add_images};
 use super::root::Root;
-use crate::domain::mirror::{DebianSource, Mirror, PublishedSuite};
+use crate::domain::mirror::{DebianMirror, DebianSource, PublishedSuite};
+use crate::mirror::Result;
+use crate::mirror::assemble::Tree;
+use crate::mirror::fetch::{File, Tools};
 use crate::repo::deb::release::FileEntry;
 
 /// Adds upstream's indices (canonical and by hash) and root files to a tree.
@@ -16,7 +16,7 @@ use crate::repo::deb::release::FileEntry;
 pub async fn add_to(
     tools: &Tools,
     tree: &mut Tree,
-    mirror: &Mirror,
+    mirror: &DebianMirror,
     roots: &[Root],
     held: &[Held],
     installers: &[Chosen],
@@ -24,11 +24,11 @@ pub async fn add_to(
     let sources = mirror.sources.iter().flat_map(|source| source.suites.iter().map(move |_| source));
     let mut suites = Vec::new();
     for held in held {
-        tree.add_index(held.file.path.as_str(), FileEntry { size: held.file.size, sha256: held.file.sha256 });
+        add_index(tree, held.file.path.as_str(), FileEntry { size: held.file.size, sha256: held.file.sha256 });
     }
     for (root, source) in roots.iter().zip(sources) {
         for file in further_indices(tools, root, source).await? {
-            tree.add_index(file.path.as_str(), FileEntry { size: file.size, sha256: file.sha256 });
+            add_index(tree, file.path.as_str(), FileEntry { size: file.size, sha256: file.sha256 });
         }
         for (name, bytes) in &root.files {
             tree.add_bytes(&tools.store, format!("dists/{}/{name}", root.suite), bytes)?;

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::Result;
-use super::fetch::File;
-use crate::domain::mirror::{Filter, Mirror};
+use crate::domain::mirror::Filter;
 use crate::domain::node::Arch;
+use crate::mirror::Result;
+use crate::mirror::fetch::File;
 use crate::repo::deb::closure::{self, Selection};
 use crate::repo::deb::packages::Package;
 use crate::repo::deb::path::{ArchivePath, archive_path};
@@ -77,11 +77,6 @@ pub struct Item {
     pub file: File,
     /// True if it comes from a local directory.
     pub is_local: bool,
-}
-
-/// True if suites are kept byte for byte with upstream's signature.
-pub fn is_whole(mirror: &Mirror) -> bool {
-    mirror.filter.is_none() && mirror.local.is_empty()
 }
 
 /// Chooses packages by the filter; everything without one.

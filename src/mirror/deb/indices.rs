@@ -2,11 +2,12 @@
 
 use std::io::{self, BufReader};
 
-use super::fetch::{File, Tools, describe};
 use super::root::Root;
-use super::{Error, Result};
 use crate::domain::mirror::DebianSource;
 use crate::domain::node::Arch;
+use crate::mirror::assemble::Tree;
+use crate::mirror::fetch::{File, Tools, describe};
+use crate::mirror::{Error, Result};
 use crate::repo::compress::{Compression, decompress_bounded};
 use crate::repo::deb::paragraph::ParagraphError;
 use crate::repo::deb::path::archive_path;
@@ -87,6 +88,14 @@ fn index(root: &Root, number: usize, component: &str, arch: Arch, name: &str) ->
     let compressed = forms.first()?.1.size;
     let limit = entry(&plain).map_or(compressed.saturating_mul(MOST_GROWTH).max(LEAST_LIMIT), |entry| entry.size).min(MOST);
     Some(Index { root: number, component: component.to_owned(), arch, forms, limit })
+}
+
+/// Adds an index to a tree, under its name and by its hash.
+pub fn add_index(tree: &mut Tree, path: &str, entry: FileEntry) {
+    tree.add(path, entry.sha256, entry.size);
+    if let Some((folder, _)) = path.rsplit_once('/') {
+        tree.add(format!("{folder}/by-hash/SHA256/{}", entry.sha256), entry.sha256, entry.size);
+    }
 }
 
 /// A file below `dists/<suite>/`, with the addresses it can be had at: by its hash first, which no update of upstream takes away at once.
