@@ -25,7 +25,8 @@ test:        ## unit and integration tests, then both boot paths in QEMU up to t
 	cargo test --locked
 	$(as_root) env PATH="$$PATH" KICKCTL="$${CARGO_TARGET_DIR:-$$PWD/target}/debug/kickctl" tests/lab/test-boot.sh
 
-test-full: test  ## besides: a whole installation by BIOS, and by UEFI with a reinstallation
+test-full: test  ## besides: a refused disk, a whole installation by BIOS, and by UEFI with a reinstallation
+	$(as_root) env PATH="$$PATH" KICKCTL="$${CARGO_TARGET_DIR:-$$PWD/target}/debug/kickctl" tests/lab/test-gate.sh
 	tests/lab/demo.sh
 	DEMO_FIRMWARE=uefi DEMO_AGAIN=1 tests/lab/demo.sh
 

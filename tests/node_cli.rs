@@ -98,10 +98,10 @@ async fn play(store: &SqliteStore, attempt: &Attempt, events: &[Event]) {
 fn a_node_is_added_shown_changed_and_removed() {
     let head = Head::new();
     let add = "node add node07 --mac 52-54-00-00-00-07,52:54:00:00:01:07 --address 10.0.0.7 --firmware uefi --group gpu";
-    let add: Vec<&str> = add.split(' ').chain(["--set", "disk.pick=smallest", "--set", "swap=false"]).collect();
+    let add: Vec<&str> = add.split(' ').chain(["--set", "disk.pick=smallest", "--set", "swap=none"]).collect();
     assert_snapshot!(head.run(&[&add[..], &["--dry-run"]].concat()), @r"
     exit 0
-    + node07 mac 52:54:00:00:00:07 52:54:00:00:01:07, address 10.0.0.7, arch amd64, firmware uefi, groups gpu, disk.pick smallest, swap false
+    + node07 mac 52:54:00:00:00:07 52:54:00:00:01:07, address 10.0.0.7, arch amd64, firmware uefi, groups gpu, disk.pick smallest, swap none
     dry run: nothing was changed
     ");
     assert_snapshot!(head.run(&add), @r"
@@ -118,7 +118,7 @@ fn a_node_is_added_shown_changed_and_removed() {
     Firmware:     uefi
     Groups:       gpu
     Variables:    disk = {"pick":"smallest"}
-                  swap = false
+                  swap = "none"
     State:        unassigned
     "#);
     assert_snapshot!(head.good(&["node", "show", "node07", "-o", "json"]), @r#"
@@ -140,7 +140,7 @@ fn a_node_is_added_shown_changed_and_removed() {
         "disk": {
           "pick": "smallest"
         },
-        "swap": false
+        "swap": "none"
       },
       "profile": null,
       "snapshot": null,

@@ -134,9 +134,14 @@ fn explain_names_the_layer_of_every_value() {
     assert_eq!((layer("swap"), layer("packages"), layer("timezone")), ("node node07", "profile debian-13", "defaults"));
     assert_eq!(told["boots"], "local disk");
     assert_eq!(told["chain"], serde_json::json!(["base", "debian-13"]));
-    head.done(&["node", "set", "node07", "--set", "swpa=none"]);
-    let (code, out, _) = head.run(&["explain", "node07", "--profile", "debian-13"]);
-    assert!(code == 4 && out.contains("did you mean swap"), "{out}");
+    let (code, _, told) = head.run(&["node", "set", "node07", "--set", "swpa=none"]);
+    assert!(code == 2 && told.contains("did you mean swap"), "{told}");
+    head.done(&["node", "set", "node07", "--group", "rack1", "--unset", "swap"]);
+    head.done(&["group", "set", "rack1", "--set", "swap=ram", "--set", "timezone=Europe/Berlin"]);
+    let told = head.json(&["explain", "node07", "--profile", "debian-13"]);
+    let lines = told["variables"].as_array().unwrap();
+    assert!(lines.iter().any(|line| line["variable"] == "timezone" && line["layer"] == "group rack1"), "{told:#}");
+    assert!(head.done(&["group", "list"]).contains("rack1  1      node07"), "{}", head.done(&["group", "list"]));
 }
 
 #[test]

@@ -39,6 +39,7 @@ mod remove_nodes;
 pub mod render_profile;
 pub mod rollback_mirror;
 mod select_nodes;
+mod set_group;
 mod set_nodes;
 pub mod show_profile;
 mod show_status;
@@ -61,6 +62,7 @@ pub use list_nodes::{NodeReport, list_nodes, show_node};
 pub use plan_nodes::{Change, Difference, Plan};
 pub use remove_nodes::remove_nodes;
 pub use select_nodes::select_nodes;
+pub use set_group::{GroupReport, list_groups, set_group};
 pub use set_nodes::{Settings, VariablePath, add_node, set_nodes, setting};
 pub use show_status::{StateLine, Status, show_status};
 

@@ -10,6 +10,8 @@ use crate::config::Config;
 use crate::domain::name::NodeName;
 use crate::domain::node::Node;
 use crate::domain::nodeset::ALL;
+use crate::domain::variables::{Layer, Variables};
+use crate::provision::variables::check_layer;
 use crate::store::{self, Store};
 
 /// What a use case would do to the nodes.
@@ -125,6 +127,7 @@ impl Plan {
 fn check(node: &Node) -> Result<()> {
     let name = &node.name;
     let usage = |text: String| Err(Error::Usage(text));
+    check_variables(&format!("node {name}"), &node.variables)?;
     if name.as_str() == ALL {
         return usage(format!("a node cannot be called `{ALL}`: in node sets that word means every node"));
     }
@@ -149,6 +152,17 @@ fn check(node: &Node) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses variables that no profile could use.
+///
+/// # Errors
+/// [`Error::Usage`] with everything that is wrong.
+pub(super) fn check_variables(layer: &str, variables: &Variables) -> Result<()> {
+    check_layer(Layer { name: layer.to_owned(), variables: variables.clone() }).map_err(|wrong| {
+        let lines: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+        Error::Usage(lines.join("\n"))
+    })
 }
 
 /// The same rules as the store's, which has the last word: this one serves dry runs.
@@ -191,7 +205,7 @@ fn fields(node: &Node) -> Vec<(String, String)> {
     fields
 }
 
-fn leaves(prefix: &str, table: &serde_json::Map<String, Value>, into: &mut Vec<(String, String)>) {
+pub(super) fn leaves(prefix: &str, table: &serde_json::Map<String, Value>, into: &mut Vec<(String, String)>) {
     for (key, value) in table {
         let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
         match value {
@@ -246,6 +260,10 @@ mod tests {
             (Node { address: Some([224, 0, 0, 1].into()), ..node("a", 1) }, "no host's own"),
             (Node { uuid: Some("00000000-0000-0000-0000-000000000000".parse().unwrap()), ..node("a", 1) }, "tells none apart"),
             (node("all", 1), "means every node"),
+            (
+                Node { variables: Variables([("swpa".to_owned(), "none".into())].into_iter().collect()), ..node("a", 1) },
+                "did you mean swap",
+            ),
         ];
         for (node, expected) in bad {
             let told = Plan::new(&store, vec![node]).await.unwrap_err().to_string();

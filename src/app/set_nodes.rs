@@ -142,9 +142,17 @@ impl Settings {
         replace(&mut node.serial, &self.serial);
         self.leave.iter().for_each(|group| drop(node.groups.take(group)));
         node.groups.extend(self.join.iter().cloned());
-        self.unset.iter().for_each(|VariablePath(keys)| forget(&mut node.variables.0, keys));
-        self.set.iter().try_for_each(|(path, value)| path.put(&mut node.variables, value))
+        change_variables(&mut node.variables, &self.set, &self.unset)
     }
+}
+
+/// Forgets and sets variables of a layer.
+///
+/// # Errors
+/// [`Error::Usage`] if a variable's path leads through a value that is no table.
+pub(super) fn change_variables(variables: &mut Variables, set: &[(VariablePath, Value)], unset: &[VariablePath]) -> Result<()> {
+    unset.iter().for_each(|VariablePath(keys)| forget(&mut variables.0, keys));
+    set.iter().try_for_each(|(path, value)| path.put(variables, value))
 }
 
 fn put(table: &mut Map<String, Value>, keys: &[String], value: &Value) -> Result<()> {

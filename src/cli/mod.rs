@@ -8,6 +8,7 @@ mod doctor;
 mod exit;
 pub mod explain;
 mod export;
+mod group;
 mod init;
 pub mod logs;
 pub mod mirror;
@@ -70,6 +71,8 @@ pub struct Globals {
 pub enum Command {
     /// Add, list, show, change, remove, import, export and approve nodes
     Node(node::Args),
+    /// List groups of nodes, and set variables for all nodes of a group
+    Group(group::Args),
     /// Copy distributions, keep them current, and publish them to the nodes
     Mirror(mirror::Args),
     /// List, show and end attempts to provision a node
@@ -137,6 +140,7 @@ async fn dispatch(cli: Cli) -> app::Result<Exit> {
         Command::Export(args) => export::run(globals, args).await,
         Command::Completions(args) => completions::run(&args),
         Command::Node(args) => with(globals, async |context| node::run(context, args).await).await,
+        Command::Group(args) => with(globals, async |context| group::run(context, args).await).await,
         Command::Mirror(args) => with(globals, async |context| mirror::run(context, args).await).await,
         Command::Attempt(args) => with(globals, async |context| attempt::run(context, args).await).await,
         Command::Profile(args) => with(globals, async |context| profile::run(context, args).await).await,

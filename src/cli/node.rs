@@ -13,9 +13,11 @@ use super::confirm::confirm;
 use super::context::Context;
 use super::exit::Exit;
 use super::output::Format;
+use super::reinstall::{arm, confirm_installation};
+use crate::app::assign_profile::assign_profile;
 use crate::app::{self, ListFormat, Plan, Settings, Store, VariablePath};
 use crate::domain::mac::MacAddr;
-use crate::domain::name::{GroupName, NodeName};
+use crate::domain::name::{GroupName, NodeName, ProfileName};
 use crate::domain::node::{Arch, Firmware, Uuid};
 use crate::domain::nodeset::{NodeSet, fold};
 use print::{NodeDetail, changes, removals};
@@ -135,6 +137,7 @@ Examples:
   kickctl node list --discovered
   kickctl node approve 52:54:00:00:00:07 --name node07 --address 10.0.0.7
   kickctl node approve all --name 'node[01-16]' --address 10.0.0.1
+  kickctl node approve all --name 'node[01-16]' --profile debian-13 --install --yes=16
 
 With `all`, machines get names in the order in which they were first seen, and addresses that count up.")]
     Approve {
@@ -152,6 +155,15 @@ With `all`, machines get names in the order in which they were first seen, and a
         /// Set a variable, such as disk.pick=smallest
         #[arg(long, value_name = "KEY=VALUE", value_parser = app::setting)]
         set: Vec<(VariablePath, Value)>,
+        /// Assign this profile
+        #[arg(long)]
+        profile: Option<ProfileName>,
+        /// Install the new nodes when they next boot over the network
+        #[arg(long, requires = "profile")]
+        install: bool,
+        /// With --install: the number of machines, for more than one
+        #[arg(long, value_name = "N", requires = "install")]
+        yes: Option<usize>,
         #[command(flatten)]
         dry: DryRun,
     },
@@ -281,15 +293,26 @@ pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
             };
             context.print(&app::export_nodes(&nodes))?;
         }
-        Verb::Approve { machine, name, address, group, set, dry } => {
+        Verb::Approve { machine, name, address, group, set, profile, install, yes, dry } => {
             let names =
                 name.spelt_out().ok_or_else(|| app::Error::Usage(format!("--name takes new names, and `{name}` spells none out")))?;
             let settings = Settings { join: group, set, ..Settings::default() };
             let approval = app::approve_nodes(store, machine.0, names, address, &settings).await?;
+            let made: Vec<NodeName> = approval.plan.changes.iter().map(|change| change.name().clone()).collect();
+            if install && !dry.dry_run {
+                confirm_installation(&made, yes)?;
+            }
             if !dry.dry_run {
                 approval.apply(store).await?;
             }
             changes(context, &approval.plan.changes, dry.dry_run)?;
+            if let Some(profile) = profile.filter(|_| !dry.dry_run) {
+                let head = context.head().await?;
+                assign_profile(&head, &made, &profile, None, false).await?;
+                if install {
+                    arm(context, &head, &made).await?;
+                }
+            }
         }
     }
     Ok(Exit::Done)

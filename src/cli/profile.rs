@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::context::Context;
 use super::exit::Exit;
 use super::output::Record;
+use super::reinstall::{arm, confirm_installation};
 use crate::app::assign_profile::{assign_profile, unassign_profile};
 use crate::app::check_profile::{check_nodes, check_profile};
 use crate::app::preflight::Finding;
@@ -25,12 +26,13 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Record what nodes shall be, after checking that it can be done; nothing is installed by it
+    /// Record what nodes shall be, after checking that it can be done; nothing is installed unless --install says so
     #[command(after_help = "\
 Examples:
   kickctl profile assign node07 debian-13                 then: kickctl reinstall node07
   kickctl profile assign 'node[01-64]' debian-13 --dry-run  check only
-  kickctl profile assign @rack3 debian-13 --snapshot 20261121T045300Z-3f9a2c41")]
+  kickctl profile assign @rack3 debian-13 --snapshot 20261121T045300Z-3f9a2c41
+  kickctl profile assign 'node[01-64]' debian-13 --install --yes=64")]
     Assign {
         /// Nodes, such as node07, node[01-64], @group
         nodes: NodeSet,
@@ -39,6 +41,12 @@ Examples:
         /// Stay on this snapshot instead of following what is published
         #[arg(long, value_name = "ID")]
         snapshot: Option<SnapshotId>,
+        /// Install the nodes when they next boot over the network, as `kickctl reinstall` does
+        #[arg(long)]
+        install: bool,
+        /// With --install: the number of nodes, for more than one
+        #[arg(long, value_name = "N", requires = "install")]
+        yes: Option<usize>,
         /// Check everything and change nothing
         #[arg(long)]
         dry_run: bool,
@@ -120,9 +128,15 @@ impl Record for Assignment {
 /// Whatever the use case failed with.
 pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
     match args.verb {
-        Verb::Assign { nodes, profile, snapshot, dry_run } => {
+        Verb::Assign { nodes, profile, snapshot, install, yes, dry_run } => {
             let head = context.head().await?;
             let nodes = names(&head, &nodes).await?;
+            if install && !dry_run {
+                confirm_installation(&nodes, yes)?;
+                assign_profile(&head, &nodes, &profile, snapshot.as_ref(), false).await?;
+                arm(context, &head, &nodes).await?;
+                return Ok(Exit::Done);
+            }
             let made = assign_profile(&head, &nodes, &profile, snapshot.as_ref(), dry_run).await?;
             context.list(&made)?;
             let next = if dry_run { "nothing was changed" } else { "nothing is installed yet: `kickctl reinstall` does that" };

@@ -63,17 +63,27 @@ impl Record for Armed {
 pub(super) async fn run(context: &Context, args: &Args) -> app::Result<Exit> {
     let head = context.head().await?;
     let nodes: Vec<NodeName> = select_nodes(&*head.store, &args.nodes).await?.into_iter().map(|node| node.name).collect();
-    if !args.dry_run {
-        confirm(&format!("install {} anew and lose what is on the chosen disks", fold(&nodes)), nodes.len(), args.yes)?;
-    }
-    let armed = reinstall(&head, &nodes, args.dry_run, OffsetDateTime::now_utc()).await?;
     if args.dry_run {
+        reinstall(&head, &nodes, true, OffsetDateTime::now_utc()).await?;
         context.note(&format!("{} can be installed; nothing was changed", fold(&nodes)));
         return Ok(Exit::Done);
     }
-    context.list(&armed.iter().map(row).collect::<Vec<_>>())?;
-    context.note(&format!("{}: armed. Power on or reboot over the network to install; `kickctl status -w` follows it", fold(&nodes)));
+    confirm_installation(&nodes, args.yes)?;
+    let armed = arm(context, &head, &nodes).await?;
     if args.wait { wait(&head, &armed, args.timeout).await } else { Ok(Exit::Done) }
+}
+
+/// Asks for the number of nodes whose disks are about to be lost.
+pub(super) fn confirm_installation(nodes: &[NodeName], yes: Option<usize>) -> app::Result<()> {
+    confirm(&format!("install {} anew and lose what is on the chosen disks", fold(nodes)), nodes.len(), yes)
+}
+
+/// Arms the nodes, which somebody confirmed, and tells of it.
+pub(super) async fn arm(context: &Context, head: &Head, nodes: &[NodeName]) -> app::Result<Vec<Attempt>> {
+    let armed = reinstall(head, nodes, false, OffsetDateTime::now_utc()).await?;
+    context.list(&armed.iter().map(row).collect::<Vec<_>>())?;
+    context.note(&format!("{}: armed. Power on or reboot over the network to install; `kickctl status -w` follows it", fold(nodes)));
+    Ok(armed)
 }
 
 fn row(attempt: &Attempt) -> Armed {

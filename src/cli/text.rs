@@ -3,6 +3,8 @@
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
+use crate::domain::variables::Variables;
+
 /// A moment to the second, RFC 3339, UTC.
 pub fn moment(at: OffsetDateTime) -> String {
     let whole = at.replace_nanosecond(0).unwrap_or(at);
@@ -18,6 +20,12 @@ pub fn span(span: Duration) -> String {
         3600..86400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
         _ => format!("{} d {} h", seconds / 86400, seconds / 3600 % 24),
     }
+}
+
+/// Variables, one a line: `swap = "none"`.
+pub fn assignments(variables: &Variables) -> String {
+    let lines: Vec<String> = variables.0.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    lines.join("\n")
 }
 
 /// Text from a node, made harmless: its control characters would reach the terminal.

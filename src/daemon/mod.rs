@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{Error, Head, Result};
 use crate::config::{Config, DhcpMode};
+use crate::sys::condition;
 use crate::{net, reconcile, web};
 pub use other_servers::other_servers;
 
@@ -61,8 +62,16 @@ pub fn bind(config: &Config) -> Result<Bound> {
         http: listen(at(config.http_port)).map_err(cannot_bind("HTTP", at(config.http_port)))?,
         syslog: net::syslog::Server::bind(syslog).map_err(cannot_bind("syslog", at(config.syslog_port)))?,
     };
+    raise_open_files();
     privileges::drop_all().map_err(|source| Error::Io { what: "privileges could not be dropped".into(), source })?;
     Ok(bound)
+}
+
+/// A cluster that powers on at once has a connection a node and more; the usual soft limit of 1024 descriptors is too low.
+fn raise_open_files() {
+    if let Err(error) = condition::raise_open_files() {
+        tracing::warn!(%error, "the limit of open files could not be raised: many nodes at once may have to wait");
+    }
 }
 
 fn bind_dhcp(config: &Config) -> io::Result<Dhcp> {
@@ -99,7 +108,11 @@ pub async fn serve(head: Head, bound: Bound) -> Result<()> {
     let failed = |what: &'static str| move |source| Error::Io { what: format!("the {what} server failed"), source };
 
     let http = tokio::net::TcpListener::from_std(bound.http).map_err(failed("HTTP"))?;
-    tasks.spawn(run(web::serve(http, head.clone(), stop.clone().cancelled_owned()), failed("HTTP")));
+    let (answers, stopped) = (head.clone(), stop.clone());
+    tasks.spawn(async move {
+        web::serve(http, answers, stopped.cancelled_owned()).await;
+        Ok(())
+    });
     tasks.spawn(run(bound.tftp.run(Arc::new(tftp::Tftp(head.clone())), stop.clone()), failed("TFTP")));
     let (lines, received) = log_lines::channel();
     tasks.spawn(run(bound.syslog.run(Arc::new(lines), stop.clone()), failed("syslog")));

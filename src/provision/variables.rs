@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 pub use super::choices::{Filesystem, Initramfs, Label, Mount, Partition, Swap, Upgrade, User, WhenDone};
 use super::values::{HostOrAddress, Line, PackageName, PasswordHash, Size, SshKey, TimeZone, Token, UserName};
 use crate::domain::disk::DiskSelector;
-use crate::domain::variables::{Layer, Merged, Variables};
+use crate::domain::variables::{Layer, Merged, Variables, merge};
 
 /// What a node's operating system shall be like. Serialises without its secrets: those are in [`super::context::Secrets`].
 #[derive(Clone, Debug, Default, Serialize)]
@@ -201,6 +201,14 @@ impl Settings {
             reader.wrong("disk.min_size", format!("{least} is more than disk.max_size, which is {most}"));
         }
     }
+}
+
+/// Checks one layer by itself: every name and every value, but not what only all layers together can tell.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn check_layer(layer: Layer) -> Result<(), Vec<BadVariable>> {
+    Settings::read(&merge(&[defaults(), layer])).map(drop)
 }
 
 /// True for variables whose values are shown only when asked for.

@@ -147,9 +147,11 @@ pub trait Store: Send + Sync {
     /// Forgets a discovered client.
     async fn forget_discovered(&self, mac: MacAddr) -> Result<()>;
 
+    /// The groups that have variables, in alphabetical order.
+    async fn groups_with_variables(&self) -> Result<Vec<GroupName>>;
     /// A group's variables; empty if nothing is set.
     async fn group_variables(&self, group: &GroupName) -> Result<Variables>;
-    /// Sets a group's variables.
+    /// Sets a group's variables; none at all forget the group.
     async fn set_group_variables(&self, group: &GroupName, variables: &Variables) -> Result<()>;
 
     /// All assignments in natural order of the nodes' names.

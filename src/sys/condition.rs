@@ -25,6 +25,25 @@ pub fn clock_synchronised() -> bool {
     state >= 0 && state != libc::TIME_ERROR
 }
 
+/// Raises the limit of open files to what the system allows this process (setrlimit(2)).
+///
+/// # Errors
+/// The kernel refuses.
+#[expect(unsafe_code, reason = "no safe wrapper among the crates in use")]
+pub fn raise_open_files() -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel fills in the structure it is given.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: the kernel only reads the structure.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// When this program's file was written. A clock that shows an earlier time is wrong.
 pub fn program_time() -> Option<SystemTime> {
     std::env::current_exe().ok()?.metadata().ok()?.modified().ok()

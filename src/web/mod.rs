@@ -11,6 +11,7 @@
 //! | `GET /healthz` | anyone who watches the head |
 
 mod boot;
+mod connections;
 pub mod files;
 pub mod range;
 mod report;
@@ -33,12 +34,8 @@ use files::plain;
 const MAX_BODY: usize = 2 * 1024 * 1024;
 
 /// Answers HTTP on `listener` until `shutdown` completes; requests under way are finished.
-///
-/// # Errors
-/// If the socket fails.
-pub async fn serve(listener: TcpListener, head: Head, shutdown: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
-    let service = router(head).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(shutdown).await
+pub async fn serve(listener: TcpListener, head: Head, shutdown: impl Future<Output = ()>) {
+    connections::serve(listener, router(head), connections::Limits::default(), shutdown).await;
 }
 
 fn router(head: Head) -> Router {

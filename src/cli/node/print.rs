@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::app::{self, Change, Difference, NodeReport};
 use crate::cli::context::Context;
 use crate::cli::output::{Format, Record};
-use crate::cli::text::moment;
+use crate::cli::text::{assignments, moment};
 use crate::domain::name::NodeName;
 use crate::domain::node::{Discovered, Node};
 use crate::domain::nodeset::fold;
@@ -79,7 +79,7 @@ impl Record for NodeDetail {
             shown(node.uuid.as_ref()),
             node.serial.clone().unwrap_or_default(),
             joined(&node.groups, " "),
-            joined(node.variables.0.iter().map(|(key, value)| format!("{key} = {value}")), "\n"),
+            assignments(&node.variables),
             shown(report.profile.as_ref()),
             shown(report.snapshot.as_ref()),
             report.state.clone(),

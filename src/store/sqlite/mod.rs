@@ -174,6 +174,11 @@ impl Store for SqliteStore {
         self.finish(at, done).await
     }
 
+    async fn groups_with_variables(&self) -> Result<Vec<GroupName>> {
+        let mut at = self.read_one().await?;
+        self.tell(nodes::groups_with_variables(&mut at).await)
+    }
+
     async fn group_variables(&self, group: &GroupName) -> Result<Variables> {
         let mut at = self.read_one().await?;
         self.tell(nodes::group_variables(&mut at, group).await)

@@ -160,12 +160,21 @@ pub async fn update_facts(at: &mut SqliteConnection, node: &NodeName, newer: &Fa
     Ok(())
 }
 
+pub async fn groups_with_variables(at: &mut SqliteConnection) -> Result<Vec<GroupName>, Fault> {
+    let rows = sqlx::query("SELECT name FROM group_variables ORDER BY name").fetch_all(at).await?;
+    rows.iter().map(|row| Columns::of(row, "groups' variables").text("name")).collect()
+}
+
 pub async fn group_variables(at: &mut SqliteConnection, group: &GroupName) -> Result<Variables, Fault> {
     let row = sqlx::query("SELECT variables FROM group_variables WHERE name = $1").bind(group.as_str()).fetch_optional(at).await?;
     row.map_or_else(|| Ok(Variables::default()), |row| Columns::of(&row, "groups' variables").json("variables"))
 }
 
 pub async fn set_group_variables(at: &mut SqliteConnection, group: &GroupName, variables: &Variables) -> Result<(), Fault> {
+    if variables.0.is_empty() {
+        sqlx::query("DELETE FROM group_variables WHERE name = $1").bind(group.as_str()).execute(at).await?;
+        return Ok(());
+    }
     let sql = "INSERT INTO group_variables (name, variables) VALUES ($1, $2)
                ON CONFLICT (name) DO UPDATE SET variables = excluded.variables";
     sqlx::query(sql).bind(group.as_str()).bind(json("groups' variables", variables)?).execute(at).await?;
