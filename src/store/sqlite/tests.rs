@@ -239,7 +239,7 @@ async fn facts_and_variables_are_kept_apart_from_what_the_administrator_wrote() 
     let variables = Variables([("swap".to_owned(), false.into())].into_iter().collect());
     store.set_group_variables(&group, &variables).await.unwrap();
     assert_eq!(store.group_variables(&group).await.unwrap(), variables);
-    assert_eq!(store.groups_with_variables().await.unwrap(), [group.clone()]);
+    assert_eq!(store.groups_with_variables().await.unwrap(), std::slice::from_ref(&group));
     store.set_group_variables(&group, &Variables::default()).await.unwrap();
     assert_eq!(store.groups_with_variables().await.unwrap(), []);
 }
