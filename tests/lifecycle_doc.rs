@@ -17,7 +17,7 @@ fn events() -> Vec<Event> {
         Event::Unservable { reason: text() },
         Event::KernelServed,
         Event::TookOver,
-        Event::Reported { step: "packages".into(), percent: 60 },
+        Event::Reported { step: "packages".into(), percent: 60, units: 0 },
         Event::GateOpened { disk: "/dev/vda".into() },
         Event::GateRefused { reason: text() },
         Event::Done,

@@ -402,7 +402,7 @@ async fn two_attempts(head: &Head) -> SqliteStore {
     let node01 = store.arm(&"node01".parse().unwrap(), &order(), NOW).await.unwrap();
     let node02 = store.arm(&"node02".parse().unwrap(), &order(), NOW).await.unwrap();
     let gate = Event::GateOpened { disk: "/dev/vda".into() };
-    let base = Event::Reported { step: "base-system".into(), percent: 30 };
+    let base = Event::Reported { step: "base-system".into(), percent: 30, units: 0 };
     play(&store, &node01, &[Event::DhcpAsked, Event::LoaderAsked, Event::KernelServed, Event::TookOver, gate, base]).await;
     play(&store, &node02, &[Event::LoaderAsked, Event::Overdue { reason: "the kernel was not \u{1b}[31mfetched".into() }]).await;
     let hostile = LogLine { seq: 0, at: NOW, source: "main-menu".into(), text: "\u{1b}]0;owned\u{7}".into() };

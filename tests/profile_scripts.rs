@@ -292,7 +292,7 @@ async fn the_watcher_tells_steps_and_a_step_that_failed() {
     }
     fs::write(installer.path("syslog"), &log).unwrap();
     let mut watcher = installer.start("watch");
-    let (path, token, _) = head.hears(|(_, _, body)| body == "step=base-system&percent=40").await;
+    let (path, token, _) = head.hears(|(_, _, body)| body == "step=base-system&percent=40&units=120").await;
     assert_eq!((path.as_str(), token.as_str()), ("/report/step", format!("Bearer {TOKEN}").as_str()));
     log += &menu("bootstrap-base", "failed.");
     fs::write(installer.path("syslog"), &log).unwrap();

@@ -24,6 +24,8 @@ pub enum Report {
         step: String,
         /// 0 to 100.
         percent: u8,
+        /// Units of work done so far, such as packages set up; 0 if it does not count them.
+        units: u32,
     },
     /// The installer is done.
     Done,
@@ -48,8 +50,8 @@ pub async fn take_report(head: &Head, token: &str, report: Report, peer: Ipv4Add
     let id = granted.attempt.id;
     let (event, home) = match report {
         // Somebody has the token and lives, nothing more: no step, no percent.
-        Report::Heartbeat => (Event::Reported { step: String::new(), percent: 0 }, None),
-        Report::Step { step, percent } => (Event::Reported { step, percent }, None),
+        Report::Heartbeat => (Event::Reported { step: String::new(), percent: 0, units: 0 }, None),
+        Report::Step { step, percent, units } => (Event::Reported { step, percent, units }, None),
         Report::Done => (Event::Done, None),
         Report::Failed(reason) => (Event::GaveUp { reason }, None),
         Report::Home(told) => (Event::CalledHome, Some(bounded(told))),

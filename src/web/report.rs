@@ -71,7 +71,8 @@ fn read(event: &str, body: &[u8]) -> Option<Report> {
         "heartbeat" => Report::Heartbeat,
         "step" => {
             let form = form(body);
-            Report::Step { step: form.get("step")?.clone(), percent: form.get("percent")?.parse().ok()? }
+            let units = form.get("units").map_or(Some(0), |units| units.parse().ok())?;
+            Report::Step { step: form.get("step")?.clone(), percent: form.get("percent")?.parse().ok()?, units }
         }
         "done" => Report::Done,
         "failed" => Report::Failed(text()),
@@ -93,9 +94,11 @@ mod tests {
 
     #[test]
     fn reports_as_shells_send_them() {
-        let step = Report::Step { step: "base-system".into(), percent: 40 };
+        let step = Report::Step { step: "base-system".into(), percent: 40, units: 0 };
         assert_eq!(read("step", b"step=base-system&percent=40"), Some(step.clone()));
         assert_eq!(read("step", b"step=base-system\npercent=40\n"), Some(step));
+        let counted = Report::Step { step: "packages".into(), percent: 70, units: 1300 };
+        assert_eq!(read("step", b"step=packages&percent=70&units=1300"), Some(counted));
         assert_eq!(read("step", b"step=x&percent=400"), None);
         assert_eq!(read("failed", b"no disk\n"), Some(Report::Failed("no disk".into())));
         let Some(Report::Home(home)) = read("home", b"name=node07&os=Debian%2013\n") else { panic!("home") };

@@ -18,7 +18,11 @@ kick_build() {
 }
 kick_cargo() { command -v cargo || echo "$HOME/.cargo/bin/cargo"; }
 
-kick_init() { kick_head init --interface br0 --subnet "$1"; }
+# Emulated machines are ten times slower than real ones, and a loaded machine makes them slower still: the limits are longer by that much.
+kick_init() {
+    kick_head init --interface br0 --subnet "$1"
+    printf '\n[limits]\nstall = 1800\ninstall = 14400\nfirst_boot = 1800\n' >>"$KICK_DATA/kickctl.toml"
+}
 
 # kick_mirror NAME: define and fetch it. The site's own packages come from LOCAL_PACKAGES, or from beside the checkout when they are there.
 kick_mirror() {

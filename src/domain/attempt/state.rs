@@ -27,6 +27,10 @@ pub enum State {
         step: String,
         /// How much of the installation is done, 0 to 100; never falls.
         percent: u8,
+        /// Units of work done so far, such as packages fetched, unpacked or set up; never falls. On a slow machine one percent takes
+        /// longer than a stall may last, while packages go on.
+        #[serde(default)]
+        units: u32,
         /// Whether it may write.
         gate: Gate,
         /// True once the report token has been used: the boot token's last door (the take-over) is shut then.
@@ -146,7 +150,7 @@ impl State {
 
     /// One state for each row of the life cycle's tables: every kind of state that is answered differently.
     pub fn every_kind() -> Vec<(&'static str, State)> {
-        let installing = |gate, heard| Self::Installing { step: "disks".into(), percent: 20, gate, heard };
+        let installing = |gate, heard| Self::Installing { step: "disks".into(), percent: 20, units: 90, gate, heard };
         let open = || Gate::Open { disk: "/dev/vda".into() };
         let failed = |class, wrote| Self::Failed(Failure { stage: Stage::Installing, class, reason: "example".into(), wrote });
         vec![
@@ -220,6 +224,10 @@ impl State {
 
     /// True if this state is real progress against `before`: a heartbeat, or a stage entered again, is none.
     pub fn progressed_since(&self, before: &State) -> bool {
-        self.rank() > before.rank()
+        let worked = match (before, self) {
+            (Self::Installing { units: before, .. }, Self::Installing { units: after, .. }) => after > before,
+            _ => false,
+        };
+        self.rank() > before.rank() || worked && self.rank() == before.rank()
     }
 }

@@ -24,6 +24,8 @@ pub enum Event {
         step: String,
         /// How much is done, 0 to 100.
         percent: u8,
+        /// Units of work done so far; 0 if it does not count them.
+        units: u32,
     },
     /// The head answered the write gate with a disk.
     GateOpened {
@@ -108,7 +110,7 @@ pub fn step(state: &State, event: &Event) -> Result<(State, Vec<Effect>), Reject
         },
         Event::KernelServed => kernel_served(state).ok_or_else(rejected)?,
         Event::TookOver => took_over(state).ok_or_else(rejected)?,
-        Event::Reported { step, percent } => reported(state, step, *percent).ok_or_else(rejected)?,
+        Event::Reported { step, percent, units } => reported(state, step, *percent, *units).ok_or_else(rejected)?,
         Event::GateOpened { disk } => gate_opened(state, disk).ok_or_else(rejected)?,
         Event::GateRefused { reason } => match state {
             State::Installing { .. } => failed(state, Class::Deterministic, reason).ok_or_else(rejected)?,
@@ -173,7 +175,7 @@ fn kernel_served(state: &State) -> Option<State> {
 fn took_over(state: &State) -> Option<State> {
     match state {
         State::Booting { fetches, .. } if *fetches > 0 => {
-            Some(State::Installing { step: "started".into(), percent: 0, gate: Gate::Closed, heard: false })
+            Some(State::Installing { step: "started".into(), percent: 0, units: 0, gate: Gate::Closed, heard: false })
         }
         // The answer was lost and the installer asks again: nobody has used the report token yet.
         State::Installing { heard: false, .. } => Some(state.clone()),
@@ -181,13 +183,14 @@ fn took_over(state: &State) -> Option<State> {
     }
 }
 
-fn reported(state: &State, word: &str, done: u8) -> Option<State> {
+fn reported(state: &State, word: &str, done: u8, worked: u32) -> Option<State> {
     match state {
-        State::Installing { step, percent, gate, .. } => {
+        State::Installing { step, percent, units, gate, .. } => {
             let further = done.min(100) > *percent;
             Some(State::Installing {
                 step: if further { word.chars().take(40).collect() } else { step.clone() },
                 percent: done.min(100).max(*percent),
+                units: worked.max(*units),
                 gate: gate.clone(),
                 heard: true,
             })
@@ -200,8 +203,9 @@ fn reported(state: &State, word: &str, done: u8) -> Option<State> {
 fn gate_opened(state: &State, disk: &str) -> Option<State> {
     match state {
         State::Installing { gate: Gate::Open { disk: told }, .. } if told == disk => Some(state.clone()),
-        State::Installing { gate: Gate::Closed, percent, .. } => {
-            Some(State::Installing { step: "gate".into(), percent: *percent, gate: Gate::Open { disk: disk.to_owned() }, heard: true })
+        State::Installing { gate: Gate::Closed, percent, units, .. } => {
+            let gate = Gate::Open { disk: disk.to_owned() };
+            Some(State::Installing { step: "gate".into(), percent: *percent, units: *units, gate, heard: true })
         }
         _ => None,
     }

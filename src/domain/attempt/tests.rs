@@ -6,7 +6,7 @@ use super::state::{Gate, MAX_FETCHES, State};
 use super::step::{Event, step};
 
 fn installing(gate: Gate) -> State {
-    State::Installing { step: "disks".into(), percent: 20, gate, heard: true }
+    State::Installing { step: "disks".into(), percent: 20, units: 0, gate, heard: true }
 }
 
 fn open() -> Gate {
@@ -20,7 +20,7 @@ fn events() -> Vec<Event> {
         Event::Unservable { reason: "r".into() },
         Event::KernelServed,
         Event::TookOver,
-        Event::Reported { step: "base-system".into(), percent: 40 },
+        Event::Reported { step: "base-system".into(), percent: 40, units: 7 },
         Event::GateOpened { disk: "/dev/vda".into() },
         Event::GateRefused { reason: "r".into() },
         Event::Done,
@@ -75,9 +75,9 @@ fn every_state_times_every_event() {
 
 #[test]
 fn a_lost_take_over_may_be_repeated_until_the_report_token_is_used() {
-    let started = State::Installing { step: "started".into(), percent: 0, gate: Gate::Closed, heard: false };
+    let started = State::Installing { step: "started".into(), percent: 0, units: 0, gate: Gate::Closed, heard: false };
     assert_eq!(step(&started, &Event::TookOver).unwrap().0, started);
-    let (heard, _) = step(&started, &Event::Reported { step: "network".into(), percent: 1 }).unwrap();
+    let (heard, _) = step(&started, &Event::Reported { step: "network".into(), percent: 1, units: 0 }).unwrap();
     assert!(step(&heard, &Event::TookOver).is_err());
 }
 
@@ -88,16 +88,18 @@ fn the_gate_never_changes_its_mind() {
 
 #[test]
 fn percent_never_falls_and_a_repeated_step_is_no_progress() {
-    let before = State::Installing { step: "base-system".into(), percent: 40, gate: open(), heard: true };
-    let (after, _) = step(&before, &Event::Reported { step: "disks".into(), percent: 20 }).unwrap();
+    let before = State::Installing { step: "base-system".into(), percent: 40, units: 300, gate: open(), heard: true };
+    let (after, _) = step(&before, &Event::Reported { step: "disks".into(), percent: 20, units: 300 }).unwrap();
     assert_eq!(after, before);
     assert!(!after.progressed_since(&before));
+    let (slow, _) = step(&before, &Event::Reported { step: "base-system".into(), percent: 40, units: 301 }).unwrap();
+    assert!(slow.progressed_since(&before) && !before.progressed_since(&slow), "a package is progress, however slow");
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         prop::sample::select(events()),
-        (any::<u8>(), "[a-z-]{0,60}").prop_map(|(percent, step)| Event::Reported { step, percent }),
+        (any::<u8>(), "[a-z-]{0,60}", any::<u32>()).prop_map(|(percent, step, units)| Event::Reported { step, percent, units }),
         prop::sample::select(vec!["/dev/vda", "/dev/vdb"]).prop_map(|disk| Event::GateOpened { disk: disk.into() }),
     ]
 }
