@@ -171,7 +171,7 @@ fn the_installed_systems_sources_name_the_published_mirror_and_who_signed_it() {
 fn the_shipped_profiles_are_whole() {
     let library = library();
     let names: Vec<String> = library.iter().map(|entry| entry.profile.name.to_string()).collect();
-    assert_eq!(names, ["base", "debian-13"]);
+    assert_eq!(names, ["base", "debian-13", "fedora", "kickstart", "rocky-9"]);
     assert!(library.kind(&"base".parse().unwrap()).is_err());
     assert_eq!(library.mirror(&"debian-13".parse().unwrap()).unwrap().unwrap().as_str(), "debian-13");
 }

@@ -10,7 +10,7 @@ use super::head::Head;
 use super::{Result, material};
 use crate::domain::attempt::{Event, Gate, State};
 use crate::provision::decide::Request;
-use crate::provision::{choose_disk, gate_answer, inventory};
+use crate::provision::{choose_disk, gate, inventory};
 
 /// The head's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,9 +29,10 @@ pub enum Answer {
 pub async fn answer_gate(head: &Head, token: &str, posted: &str, peer: Ipv4Addr, now: OffsetDateTime) -> Result<Option<Answer>> {
     let Some(granted) = authorize(head, token, Request::Gate, peer).await? else { return Ok(None) };
     let material = material::gather(head, &granted.node, &granted.attempt).await?;
+    let machine = material.machine(inventory::memory(posted));
     let (disks, choice) = match inventory::parse(posted) {
         Ok(disks) => {
-            let choice = choose_disk(material.settings(), material.firmware(), &disks);
+            let choice = choose_disk(material.settings(), machine, &disks);
             let choice = choice.map(|disk| disk.path()).map_err(|refusal| refusal.to_string());
             (disks, choice)
         }
@@ -55,9 +56,7 @@ pub async fn answer_gate(head: &Head, token: &str, posted: &str, peer: Ipv4Addr,
     .await?;
     // What the store says counts: a question that came twice at the same moment must not get two answers.
     Ok(Some(match (&attempt.state, choice) {
-        (State::Installing { gate: Gate::Open { disk }, .. }, _) => {
-            Answer::Yes(gate_answer(disk, material.settings(), material.firmware()))
-        }
+        (State::Installing { gate: Gate::Open { disk }, .. }, _) => Answer::Yes(gate::answer(disk, material.settings(), machine)),
         (_, Err(reason)) => Answer::No(reason),
         (state, Ok(_)) => Answer::No(format!("the attempt is {}", state.name())),
     }))

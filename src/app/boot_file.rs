@@ -1,4 +1,4 @@
-//! Gives a booting node the files of its attempt: kernel, initial RAM disk, preseed.
+//! Gives a booting node the files of its attempt: kernel, initial RAM disk, the installer's answers.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use super::change_attempt::change_attempt;
 use super::head::Head;
 use super::{Result, material};
 use crate::domain::attempt::Event;
+use crate::domain::profile::ProfileKind;
 use crate::provision::decide::Request;
 
 /// A file of an attempt.
@@ -19,8 +20,21 @@ pub enum Name {
     Kernel,
     /// The installer's initial RAM disk.
     Initrd,
-    /// The answers to the installer's questions.
+    /// The answers to the Debian installer's questions.
     Preseed,
+    /// The kickstart file.
+    Kickstart,
+}
+
+impl Name {
+    /// Each installer has its own file of answers, and gets no other's.
+    fn is_for(self, kind: ProfileKind) -> bool {
+        match self {
+            Self::Kernel | Self::Initrd => true,
+            Self::Preseed => kind == ProfileKind::Preseed,
+            Self::Kickstart => kind == ProfileKind::Kickstart,
+        }
+    }
 }
 
 /// What the file is.
@@ -38,10 +52,14 @@ pub enum Content {
 /// If the state cannot be read or written, or the file cannot be made; the attempt has failed then.
 pub async fn boot_file(head: &Head, token: &str, name: Name, peer: Ipv4Addr, sent: bool, now: OffsetDateTime) -> Result<Option<Content>> {
     let Some(granted) = authorize(head, token, Request::BootFile, peer).await? else { return Ok(None) };
+    let kind = granted.attempt.order.kind;
+    if !name.is_for(kind) {
+        return Ok(None);
+    }
     let made = material::gather(head, &granted.node, &granted.attempt).await.and_then(|material| match name {
         Name::Kernel => Ok(Content::File(material.kernel_path())),
         Name::Initrd => Ok(Content::File(material.initrd_path())),
-        Name::Preseed => material.render("preseed.cfg", None).map(Content::Text),
+        Name::Preseed | Name::Kickstart => material.render(kind.answers(), None).map(Content::Text),
     });
     let content = match made {
         Ok(content) => content,

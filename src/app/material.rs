@@ -10,12 +10,13 @@ use crate::domain::mac::MacAddr;
 use crate::domain::mirror::{InstallerFiles, Snapshot};
 use crate::domain::name::{MirrorName, SnapshotId};
 use crate::domain::node::{Firmware, Node};
+use crate::domain::profile::ProfileKind;
 use crate::mirror::layout::MirrorDir;
 use crate::provision::context::{AttemptFacts, Context, HeadFacts, Host, MirrorFacts, NetFacts, NodeFacts, Secrets};
 use crate::provision::library::Library;
 use crate::provision::render::Renderer;
 use crate::provision::tokens::{self, Purpose};
-use crate::provision::{Settings, kernel_args};
+use crate::provision::{Machine, Settings, kernel_args};
 use crate::sys::data_dir::DataDir;
 
 /// What one attempt's files are made of.
@@ -52,7 +53,7 @@ pub async fn gather(head: &Head, node: &Node, attempt: &Attempt) -> Result<Mater
     let facts = AttemptFacts { id: attempt.id, number: attempt.number, profile: order.profile.clone(), boot_url };
     let mac = attempt.progress.booted_mac.or_else(|| node.macs.first().copied());
     Ok(Material {
-        context: surroundings.context(node, firmware, mac, &snapshot, settings, facts)?,
+        context: surroundings.context(node, (order.kind, firmware, mac), &snapshot, settings, facts)?,
         installer: installer(&snapshot, node)?,
         ordered: order.profile_digest,
         library,
@@ -98,9 +99,9 @@ impl Material {
         &self.context.settings
     }
 
-    /// How the node booted.
-    pub fn firmware(&self) -> Firmware {
-        self.context.node.firmware
+    /// Which installer runs on the node, how it booted, and how much memory it says that it has.
+    pub fn machine(&self, memory: Option<u64>) -> Machine {
+        Machine { kind: self.context.kind, firmware: self.context.node.firmware, memory: memory.unwrap_or(0) }
     }
 
     fn unchanged(&self) -> Result<()> {
@@ -149,23 +150,24 @@ impl Surroundings {
         })
     }
 
-    /// The context of one node.
+    /// The context of one node, which is installed in this way, booted by this firmware from this card.
     ///
     /// # Errors
-    /// If the snapshot has no suite that could be installed.
+    /// If the snapshot has no suite and no repository.
     pub fn context(
         &self,
         node: &Node,
-        firmware: Firmware,
-        mac: Option<MacAddr>,
+        (kind, firmware, mac): (ProfileKind, Firmware, Option<MacAddr>),
         snapshot: &Snapshot,
         settings: Settings,
         attempt: AttemptFacts,
     ) -> Result<Context> {
         let host = self.head.url.trim_start_matches("http://");
-        let mirror = MirrorFacts::of(snapshot, host, settings.security)
-            .ok_or_else(|| Error::Refused(format!("snapshot {} of mirror `{}` has no suite to install", snapshot.id, snapshot.mirror)))?;
+        let mirror = MirrorFacts::of(snapshot, host, node.arch, settings.security).ok_or_else(|| {
+            Error::Refused(format!("snapshot {} of mirror `{}` has nothing to install from", snapshot.id, snapshot.mirror))
+        })?;
         Ok(Context {
+            kind,
             node: NodeFacts { name: node.name.clone(), address: node.address, mac, arch: node.arch, firmware },
             head: self.head.clone(),
             net: self.net.clone(),

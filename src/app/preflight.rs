@@ -14,17 +14,18 @@ use crate::domain::attempt::Order;
 use crate::domain::mirror::{InstallerFiles, Snapshot};
 use crate::domain::name::{GroupName, MirrorName, ProfileName, SnapshotId};
 use crate::domain::node::{Arch, Firmware, Node};
-use crate::domain::profile::Assignment;
+use crate::domain::profile::{Assignment, ProfileKind};
 use crate::domain::variables::{Merged, Variables, merge};
 use crate::mirror::layout::MirrorDir;
 use crate::provision::arguments::MAX_ARGUMENTS;
 use crate::provision::context::{AttemptFacts, Context, Secrets};
+use crate::provision::kickstart::{self, Release};
 use crate::provision::library::Library;
 use crate::provision::variables::{Filesystem, Label};
-use crate::provision::{Settings, gate_answer, kernel_args, preseed};
+use crate::provision::{Machine, Settings, gate, kernel_args, preseed};
 
-/// The files that a preseed profile must render.
-pub const FILES: [&str; 3] = ["preseed.cfg", "takeover.sh", "late.sh"];
+/// The files that a profile must render besides the installer's answers.
+pub const FILES: [&str; 2] = ["takeover.sh", "late.sh"];
 /// What the installer needs beside its kernel's modules, whatever the node is like.
 const UDEBS: [&str; 10] = [
     "base-installer",
@@ -162,7 +163,7 @@ impl<'a> Bench<'a> {
             profile: order.profile.clone(),
             boot_url: format!("{}/boot/{}", self.surroundings.url(), crate::provision::context::MASK),
         };
-        self.surroundings.context(node, firmware, node.macs.first().copied(), snapshot, settings, attempt)
+        self.surroundings.context(node, (order.kind, firmware, node.macs.first().copied()), snapshot, settings, attempt)
     }
 
     /// Everything that is wrong for one node.
@@ -186,6 +187,11 @@ impl<'a> Bench<'a> {
         let packages = self.snapshots.get(&key).unwrap_or(&none);
         let place = format!("snapshot {} of mirror {}", snapshot.id, snapshot.mirror);
         let mut findings = match installer(&snapshot, node) {
+            Ok(files) if files.tree.is_some() != (order.kind == ProfileKind::Kickstart) => {
+                let problem = format!("has no installer that reads {}", order.kind.answers());
+                return Ok(vec![Finding::of(node, &place, problem, "name another mirror in the profile, or another profile")]);
+            }
+            Ok(_) if order.kind == ProfileKind::Kickstart => vec![],
             Ok(files) => missing_udebs(node, &settings, &files, packages, &place),
             Err(error) => vec![Finding::of(node, &place, error.to_string(), "")],
         };
@@ -239,16 +245,18 @@ fn missing_packages(node: &Node, context: &Context, packages: &SnapshotPackages,
 fn wrong_files(library: &Library, node: &Node, context: &Context) -> Vec<Finding> {
     let secrets = Secrets::new(&context.settings, crate::provision::context::MASK);
     let mut findings = Vec::new();
-    for file in FILES {
+    let answers = context.kind.answers();
+    for file in std::iter::once(answers).chain(FILES) {
         // As it will be served: a boot file that asks for a secret must fail here.
-        let secrets = (file != "preseed.cfg").then_some(&secrets);
+        let secrets = (file != answers).then_some(&secrets);
         match render(library, context, file, secrets) {
-            Ok(text) if file == "preseed.cfg" => findings.extend(wrong_answers(node, file, &text)),
+            Ok(text) if file == answers => findings.extend(wrong_answers(node, context, file, &text)),
             Ok(_) => {}
             Err(error) => findings.push(Finding::of(node, file, error.to_string(), "")),
         }
     }
-    findings.extend(wrong_answers(node, "the write gate's answer", &gate_answer("/dev/sda", &context.settings, context.node.firmware)));
+    let machine = Machine { kind: context.kind, firmware: context.node.firmware, memory: 1 << 30 };
+    findings.extend(wrong_answers(node, context, "the write gate's answer", &gate::answer("/dev/sda", &context.settings, machine)));
     let arguments = kernel_args(context);
     if arguments.len() > MAX_ARGUMENTS {
         let problem = format!("{} bytes; the kernel reads {MAX_ARGUMENTS}", arguments.len());
@@ -257,8 +265,12 @@ fn wrong_files(library: &Library, node: &Node, context: &Context) -> Vec<Finding
     findings
 }
 
-fn wrong_answers(node: &Node, file: &str, text: &str) -> Vec<Finding> {
-    preseed::lint(text).into_iter().map(|found| Finding::of(node, format!("{file}:{}", found.line), found.problem, found.remedy)).collect()
+fn wrong_answers(node: &Node, context: &Context, file: &str, text: &str) -> Vec<Finding> {
+    let found = match context.kind {
+        ProfileKind::Preseed => preseed::lint(text),
+        ProfileKind::Kickstart => kickstart::lint(text, context.mirror.release.unwrap_or(Release::NEWEST)),
+    };
+    found.into_iter().map(|found| Finding::of(node, format!("{file}:{}", found.line), found.problem, found.remedy)).collect()
 }
 
 fn wrong_address(node: &Node, config: &Config) -> Option<Finding> {

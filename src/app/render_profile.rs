@@ -6,19 +6,28 @@ use super::{Error, Head, Result};
 use crate::domain::name::{NodeName, ProfileName};
 use crate::domain::node::Firmware;
 use crate::provision::context::Secrets;
-use crate::provision::{Settings, gate_answer, kernel_args};
+use crate::provision::{Machine, Settings, gate, kernel_args};
 
 /// What can be shown beside the profile's own templates.
 pub const KERNEL_ARGUMENTS: &str = "kernel-arguments";
 /// The write gate's yes, for a disk that stands for the one that would be chosen.
 pub const GATE: &str = "gate";
 
-/// Renders one file for a node, for the profile it is assigned or for another one. Secrets are masked unless asked for; the report token
+/// The memory of the machine that `gate` is shown for, in bytes: how much a node has, its installer tells.
+const SHOWN_MEMORY: u64 = 16 << 30;
+
+/// Renders one file for a node, by default its installer's answers, for the profile it is assigned or for another one. Secrets are masked unless asked for; the report token
 /// does not exist before there is an attempt and is masked always.
 ///
 /// # Errors
 /// If the node, its profile or the published snapshot is not there, or the file cannot be rendered.
-pub async fn render_profile(head: &Head, name: &NodeName, profile: Option<&ProfileName>, file: &str, secrets: bool) -> Result<String> {
+pub async fn render_profile(
+    head: &Head,
+    name: &NodeName,
+    profile: Option<&ProfileName>,
+    file: Option<&str>,
+    secrets: bool,
+) -> Result<String> {
     let node = head.store.node(name).await?.ok_or_else(|| crate::store::Error::NoNode(name.clone()))?;
     let assignment = head.store.assignment(name).await?;
     let profile = profile.or(assignment.as_ref().map(|assignment| &assignment.profile)).ok_or_else(|| {
@@ -32,11 +41,12 @@ pub async fn render_profile(head: &Head, name: &NodeName, profile: Option<&Profi
     let (snapshot, _) = snapshot(&head.data, &order.mirror, &order.snapshot)?;
     let firmware = node.firmware.unwrap_or(Firmware::Bios);
     let context = bench.context(&node, firmware, &order, &snapshot, settings)?;
-    match file {
+    let answers = order.kind.answers();
+    match file.unwrap_or(answers) {
         KERNEL_ARGUMENTS => Ok(kernel_args(&context) + "\n"),
-        GATE => Ok(gate_answer("/dev/DISK", &context.settings, firmware)),
-        "preseed.cfg" => render(&bench.library, &context, file, None),
-        _ => {
+        GATE => Ok(gate::answer("/dev/DISK", &context.settings, Machine { kind: order.kind, firmware, memory: SHOWN_MEMORY })),
+        file if file == answers => render(&bench.library, &context, file, None),
+        file => {
             let all = Secrets::new(&context.settings, crate::provision::context::MASK);
             let shown = if secrets { all } else { all.masked() };
             render(&bench.library, &context, file, Some(&shown))

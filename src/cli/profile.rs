@@ -15,7 +15,7 @@ use crate::app::show_profile::{Explained, ProfileReport, list_profile_reports, s
 use crate::app::{self, select_nodes};
 use crate::domain::name::{NodeName, ProfileName, SnapshotId};
 use crate::domain::nodeset::{NodeSet, fold};
-use crate::domain::profile::Assignment;
+use crate::domain::profile::{Assignment, ProfileKind};
 
 /// What `kickctl profile` can do.
 #[derive(Debug, clap::Args)]
@@ -99,9 +99,9 @@ Besides the profile's own templates there are `kernel-arguments` and `gate`, the
     Render {
         /// For which node
         node: NodeName,
-        /// Which file
-        #[arg(long, default_value = "preseed.cfg")]
-        file: String,
+        /// Which file [default: the installer's answers, preseed.cfg or ks.cfg]
+        #[arg(long)]
+        file: Option<String>,
         /// Under this profile [default: the one it is assigned]
         #[arg(long)]
         profile: Option<ProfileName>,
@@ -155,7 +155,7 @@ pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
         Verb::Check { name, nodes } => return check(context, &name, nodes.as_ref()).await,
         Verb::Render { node, file, profile, secrets } => {
             let head = context.head().await?;
-            let text = render_profile(&head, &node, profile.as_ref(), &file, secrets).await?;
+            let text = render_profile(&head, &node, profile.as_ref(), file.as_deref(), secrets).await?;
             context.print(&text)?;
         }
     }
@@ -246,10 +246,7 @@ impl Record for Finding {
 }
 
 fn kind(report: &ProfileReport) -> String {
-    match report.kind {
-        Some(crate::domain::profile::ProfileKind::Preseed) => "preseed".into(),
-        None => "base".into(),
-    }
+    report.kind.map_or("base", ProfileKind::name).into()
 }
 
 /// `packages = ["htop"]  (profile debian-13)`.

@@ -54,10 +54,17 @@ type Shipped = (&'static str, &'static [(&'static str, &'static str)]);
 
 const SHIPPED: &[Shipped] = shipped! {
     "base": [
-        "profile.toml", "lib.sh.hbs", "inventory.sh.hbs", "gate.sh.hbs", "steps.awk.hbs", "watch.sh.hbs", "finish.sh.hbs",
-        "late-fetch.sh.hbs", "firstboot.hbs", "firstboot.service.hbs", "efi-order.sh.hbs",
+        "profile.toml", "lib.sh.hbs", "inventory.sh.hbs", "gate.sh.hbs", "watch.sh.hbs", "finish.sh.hbs", "handover.sh.hbs",
+        "late-fetch.sh.hbs", "late.sh.hbs", "firstboot.hbs", "firstboot.service.hbs", "efi-order.sh.hbs",
     ],
-    "debian-13": ["profile.toml", "preseed.cfg.hbs", "takeover.sh.hbs", "late.sh.hbs"],
+    "debian-13": [
+        "profile.toml", "preseed.cfg.hbs", "takeover.sh.hbs", "installer.sh.hbs", "steps.awk.hbs", "distribution.sh.hbs", "closing.sh.hbs",
+    ],
+    "fedora": ["profile.toml"],
+    "kickstart": [
+        "profile.toml", "ks.cfg.hbs", "takeover.sh.hbs", "installer.sh.hbs", "onerror.sh.hbs", "distribution.sh.hbs", "closing.sh.hbs",
+    ],
+    "rocky-9": ["profile.toml"],
 };
 
 /// All profiles: the shipped ones, and those in the site's folder, which replace shipped ones of the same name as a whole.

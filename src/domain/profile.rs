@@ -28,13 +28,31 @@ pub struct Profile {
 pub enum ProfileKind {
     /// Installs to the local disk with the Debian installer and a preseed file.
     Preseed,
+    /// Installs to the local disk with Anaconda, the installer of Fedora and of Red Hat Enterprise Linux and its rebuilds, and a kickstart file.
+    Kickstart,
 }
 
 impl ProfileKind {
     /// True if it writes to a disk, and so starts only on an explicit word.
     pub const fn is_destructive(self) -> bool {
         match self {
-            Self::Preseed => true,
+            Self::Preseed | Self::Kickstart => true,
+        }
+    }
+
+    /// The name under which the installer fetches its answers: a template of the profile, rendered without secrets.
+    pub const fn answers(self) -> &'static str {
+        match self {
+            Self::Preseed => "preseed.cfg",
+            Self::Kickstart => "ks.cfg",
+        }
+    }
+
+    /// The word for it in `profile.toml` and in output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Preseed => "preseed",
+            Self::Kickstart => "kickstart",
         }
     }
 }

@@ -1,17 +1,53 @@
 //! The kernel command line of an installer.
 
 use super::context::Context;
+use crate::domain::profile::ProfileKind;
 
 /// Longest kernel command line on x86 (`COMMAND_LINE_SIZE` in Linux) less the byte that ends it.
 pub const MAX_ARGUMENTS: usize = 2047;
 
-/// The Debian installer's kernel arguments, those of the installed system after `---`. The loader adds `initrd=`.
+/// The kernel arguments of a node's installer. No secret is in them: every user of the node can read `/proc/cmdline`.
+pub fn kernel_args(context: &Context) -> String {
+    let mut words = match context.kind {
+        ProfileKind::Preseed => debian_installer(context),
+        ProfileKind::Kickstart => anaconda(context),
+    };
+    words.retain(|word| !word.is_empty());
+    words.join(" ")
+}
+
+fn consoles(context: &Context) -> impl Iterator<Item = String> {
+    context.settings.console.iter().map(|console| format!("console={}", console.as_str()))
+}
+
+/// Anaconda's. Those of the installed system are in the write gate's answer.
+///
+/// - Without an interface in `ip=`, dracut and NetworkManager bring up the one whose address is in `BOOTIF=`.
+/// - `inst.ks.sendmac` and `inst.ks.sendsn` add the cards' addresses and the serial number to the request for the kickstart file.
+/// - What follows `inst.syslog=` is spoken to over TCP (pyanaconda writes `*.* @@HOST:PORT` for rsyslog).
+/// - A mirror whose tree is no repository, because all packages are in one elsewhere, needs the installer named apart.
+fn anaconda(context: &Context) -> Vec<String> {
+    let repositories = context.repositories();
+    let tree = format!("{}{}", context.head.url, context.mirror.tree_directory());
+    let mut words = vec![format!("inst.ks={}/ks.cfg", context.attempt.boot_url), "inst.ks.sendmac".into(), "inst.ks.sendsn".into()];
+    words.push(format!("inst.repo={}", repositories.source));
+    if repositories.source != tree {
+        words.push(format!("inst.stage2={tree}"));
+    }
+    words.push("ip=dhcp".into());
+    words.extend(context.node.mac.map(|mac| format!("BOOTIF={}", mac.bootif())));
+    words.push(format!("inst.syslog={}:{}", context.head.address, context.head.syslog_port));
+    words.extend(consoles(context));
+    words.push(context.settings.installer_args.as_str().to_owned());
+    words
+}
+
+/// The Debian installer's, those of the installed system after `---`. The loader adds `initrd=`.
 ///
 /// - DHCP option 12 beats `hostname=` and a preseeded `netcfg/get_hostname`; `netcfg/hostname=` forces the name.
 /// - A network that leads nowhere is asked about, unless it is said that there is no default route.
 /// - netcfg chooses the interface whose address stands in `BOOTIF=` if it was told `auto`: without both, a machine with two cards is asked.
-/// - No secret is in here: every user of the node can read `/proc/cmdline`.
-pub fn kernel_args(context: &Context) -> String {
+fn debian_installer(context: &Context) -> Vec<String> {
     let name = &context.node.name;
     let mut words = vec!["auto=true".to_owned(), "priority=critical".to_owned(), format!("url={}/preseed.cfg", context.attempt.boot_url)];
     words.push("interface=auto".into());
@@ -30,12 +66,10 @@ pub fn kernel_args(context: &Context) -> String {
     words.push("DEBIAN_FRONTEND=text".into());
     words.push(format!("log_host={}", context.head.address));
     words.push(format!("log_port={}", context.head.syslog_port));
-    let consoles: Vec<String> = context.settings.console.iter().map(|console| format!("console={}", console.as_str())).collect();
-    words.extend(consoles.iter().cloned());
+    words.extend(consoles(context));
     words.push(context.settings.installer_args.as_str().to_owned());
     words.push("---".into());
-    words.extend(consoles);
+    words.extend(consoles(context));
     words.push(context.settings.kernel_args.as_str().to_owned());
-    words.retain(|word| !word.is_empty());
-    words.join(" ")
+    words
 }

@@ -5,16 +5,21 @@ use std::net::Ipv4Addr;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::variables::{Filesystem, Settings, Upgrade};
+use super::kickstart::Release;
+use super::repositories::{self, Repository};
+use super::variables::{Settings, Upgrade};
 use crate::domain::attempt::AttemptId;
 use crate::domain::mac::MacAddr;
 use crate::domain::mirror::{PublishedSuite, Snapshot};
 use crate::domain::name::{MirrorName, NodeName, ProfileName, SnapshotId};
 use crate::domain::node::{Arch, Firmware};
+use crate::domain::profile::ProfileKind;
 
 /// Everything that a node's files are rendered from, but the secrets.
 #[derive(Clone, Debug, Serialize)]
 pub struct Context {
+    /// What the profile makes of the node, and with which installer.
+    pub kind: ProfileKind,
     /// The machine.
     pub node: NodeFacts,
     /// The head.
@@ -95,6 +100,12 @@ pub struct MirrorFacts {
     pub components: Vec<String>,
     /// All suites that the installed system shall use.
     pub suites: Vec<Suite>,
+    /// All RPM repositories that installer and installed system shall use.
+    pub repositories: Vec<Repository>,
+    /// The folder of the kickstart tree within the snapshot; empty for its root.
+    pub tree: Option<String>,
+    /// The release of the kickstart tree.
+    pub release: Option<Release>,
 }
 
 /// A suite of the installed system's sources.
@@ -197,9 +208,30 @@ fn mask(value: &Value) -> Value {
 }
 
 impl MirrorFacts {
-    /// What a snapshot offers to a node: the first suite that is no appendix of another is installed; its `-updates` and `-security` join
-    /// it where `security` is wanted and the snapshot has them apart. `None` if the snapshot has no suite at all.
-    pub fn of(snapshot: &Snapshot, host: &str, security: bool) -> Option<Self> {
+    /// What a snapshot offers to a node of this architecture: Debian suites, or RPM repositories and a kickstart tree. Without `security`
+    /// those that only bring updates are left out. `None` if the snapshot has neither.
+    pub fn of(snapshot: &Snapshot, host: &str, arch: Arch, security: bool) -> Option<Self> {
+        let tree = snapshot.installers.iter().find(|installer| installer.arch == arch).and_then(|installer| installer.tree.as_ref());
+        let facts = Self {
+            name: snapshot.mirror.clone(),
+            snapshot: snapshot.id.clone(),
+            host: host.to_owned(),
+            directory: format!("/snapshots/{}/{}", snapshot.mirror, snapshot.id),
+            published: format!("/mirror/{}", snapshot.mirror),
+            suite: String::new(),
+            udeb_suite: String::new(),
+            components: vec![],
+            suites: vec![],
+            repositories: repositories::of(snapshot, security),
+            tree: tree.map(|tree| tree.root.clone()),
+            release: tree.and_then(|tree| Release::of_tree(&tree.family, &tree.version)),
+        };
+        if facts.repositories.is_empty() { facts.with_suites(snapshot, security) } else { Some(facts) }
+    }
+
+    /// The first suite that is no appendix of another is installed; its `-updates` and `-security` join it where they are wanted and the
+    /// snapshot has them apart. `None` if the snapshot has no suite at all.
+    fn with_suites(self, snapshot: &Snapshot, security: bool) -> Option<Self> {
         let appendix = |suite: &PublishedSuite| ["-updates", "-security", "-backports"].iter().any(|end| suite.suite.ends_with(end));
         let main = snapshot.suites.iter().find(|suite| !appendix(suite)).or_else(|| snapshot.suites.first())?;
         let belongs = |suite: &PublishedSuite| {
@@ -211,17 +243,13 @@ impl MirrorFacts {
             suite.components.iter().filter(|component| !component.ends_with("/debian-installer")).cloned().collect()
         };
         Some(Self {
-            name: snapshot.mirror.clone(),
-            snapshot: snapshot.id.clone(),
-            host: host.to_owned(),
-            directory: format!("/snapshots/{}/{}", snapshot.mirror, snapshot.id),
-            published: format!("/mirror/{}", snapshot.mirror),
             suite: main.suite.clone(),
             udeb_suite: main.suite.clone(),
             components: installable(main),
             suites: suites
                 .map(|suite| Suite { name: suite.suite.clone(), components: installable(suite), signed_by_head: suite.rebuilt })
                 .collect(),
+            ..self
         })
     }
 }
@@ -235,67 +263,12 @@ impl Context {
         }
     }
 
-    /// The kernel package.
-    pub fn kernel(&self) -> String {
-        match self.settings.kernel.as_str() {
-            "default" => format!("linux-image-{}", self.node.arch.debian()),
-            named => named.to_owned(),
-        }
-    }
-
     /// The time servers.
     pub fn ntp(&self) -> Vec<String> {
         match &self.settings.ntp {
             Some(servers) => servers.iter().map(|server| server.as_str().to_owned()).collect(),
             None => self.net.ntp.iter().map(ToString::to_string).collect(),
         }
-    }
-
-    /// What the installer adds to the base system in its package step: what is named, and what other settings need.
-    pub fn packages(&self) -> Vec<String> {
-        let settings = &self.settings;
-        let mut packages: Vec<String> = settings.packages.iter().map(|name| name.as_str().to_owned()).collect();
-        let keys = !settings.root_ssh_keys.is_empty() || settings.users.values().any(|user| !user.ssh_keys.is_empty());
-        let needed = [
-            (keys, "openssh-server"),
-            (settings.users.values().any(|user| user.sudo), "sudo"),
-            (settings.mounts.iter().any(|mount| mount.kind.as_str().starts_with("nfs")), "nfs-common"),
-            (!self.ntp().is_empty(), "systemd-timesyncd"),
-        ];
-        packages.extend(needed.into_iter().filter(|(needed, _)| *needed).map(|(_, name)| name.to_owned()));
-        let mut seen = std::collections::BTreeSet::new();
-        packages.retain(|name| seen.insert(name.clone()));
-        packages
-    }
-
-    /// Everything that must be in the snapshot for this node, and why.
-    pub fn required_packages(&self) -> Vec<(String, &'static str)> {
-        let mut all = vec![(self.kernel(), "variable `kernel`")];
-        all.extend(["initramfs-tools", "busybox", "zstd"].map(|name| (name.to_owned(), "the initial RAM disk")));
-        all.extend(["grub-common", "os-prober"].map(|name| (name.to_owned(), "the boot loader")));
-        let loader = match (self.node.firmware, self.node.arch) {
-            (Firmware::Bios, _) => "grub-pc",
-            (Firmware::Uefi, Arch::Amd64) => "grub-efi-amd64",
-            (Firmware::Uefi, Arch::Arm64) => "grub-efi-arm64",
-        };
-        all.push((loader.to_owned(), "the boot loader"));
-        let filesystems =
-            std::iter::once(self.settings.filesystem).chain(self.settings.partitions.iter().map(|partition| partition.filesystem));
-        all.extend(filesystems.map(|filesystem| {
-            let tools = match filesystem {
-                Filesystem::Ext4 => "e2fsprogs",
-                Filesystem::Xfs => "xfsprogs",
-                Filesystem::Btrfs => "btrfs-progs",
-            };
-            (tools.to_owned(), "variable `filesystem`")
-        }));
-        if !matches!(self.settings.locale.as_str(), "C" | "C.UTF-8" | "POSIX") {
-            all.push(("locales".into(), "variable `locale`"));
-        }
-        all.extend(self.packages().into_iter().map(|name| (name, "variable `packages`, or what another variable needs")));
-        let mut seen = std::collections::BTreeSet::new();
-        all.retain(|(name, _)| seen.insert(name.clone()));
-        all
     }
 
     /// What templates see. Without secrets a template that asks for one does not render.
@@ -326,6 +299,8 @@ impl Context {
             "non_free": self.mirror.components.iter().any(|component| component == "non-free"),
             "non_free_firmware": self.mirror.components.iter().any(|component| component == "non-free-firmware"),
             "users": self.users(),
+            "language": self.language(),
+            "rpm": self.repositories(),
         });
         view["derived"] = derived;
         // The node's own line comes first and is not repeated.

@@ -7,7 +7,7 @@ use super::context::{AttemptFacts, Context, HeadFacts, Host, MirrorFacts, NetFac
 use super::library::{Entry, Library, Template, digest_of};
 use super::variables::{Settings, defaults};
 use crate::domain::node::{Arch, Firmware};
-use crate::domain::profile::Profile;
+use crate::domain::profile::{Profile, ProfileKind};
 use crate::domain::variables::{Layer, Variables, merge};
 
 /// The shipped profiles, read from the source tree.
@@ -50,6 +50,7 @@ pub fn settings(toml: &str) -> Settings {
 /// A node about to be installed.
 pub fn context(toml: &str, firmware: Firmware) -> Context {
     Context {
+        kind: ProfileKind::Preseed,
         node: NodeFacts {
             name: "node07".parse().unwrap(),
             address: Some([10, 0, 0, 7].into()),
@@ -75,6 +76,9 @@ pub fn context(toml: &str, firmware: Firmware) -> Context {
             udeb_suite: "trixie".into(),
             components: vec!["main".into()],
             suites: vec![Suite { name: "trixie".into(), components: vec!["main".into()], signed_by_head: true }],
+            repositories: vec![],
+            tree: None,
+            release: None,
         },
         attempt: AttemptFacts {
             id: 3,

@@ -1,18 +1,42 @@
-//! The write gate's yes: the answers without which the Debian installer's partitioner has no disk, no recipe and no confirmation.
+//! The write gate's yes: the answers without which the Debian installer's partitioner has no disk, no recipe and no confirmation, and the
+//! choice of the disk for every installer.
 
 use std::fmt::Write as _;
 
+use super::kickstart::kickstart_answer;
 use super::variables::{Filesystem, Label, Settings, Swap};
 use crate::domain::disk::{Disk, NoDisk};
 use crate::domain::node::Firmware;
+use crate::domain::profile::ProfileKind;
 
 /// Least size of the root partition in MB: a base system with its kernel and room to unpack.
 const LEAST_ROOT: u64 = 1500;
+/// The same for a base system of RPM packages, which brings more firmware.
+pub(super) const LEAST_RPM_ROOT: u64 = 3000;
 /// What a UEFI machine's system partition gets, in MB.
 const ESP: u64 = 538;
 
 /// The last line of a yes; an answer that was cut off is none.
 pub const LAST_LINE: &str = "# kickctl: yes";
+
+/// What an installer told of its machine, and what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Which installer asks.
+    pub kind: ProfileKind,
+    /// How the machine booted.
+    pub firmware: Firmware,
+    /// Bytes of memory; 0 if it did not say.
+    pub memory: u64,
+}
+
+/// The yes that this machine's installer understands, for one disk (`/dev/vda`).
+pub fn answer(disk: &str, settings: &Settings, machine: Machine) -> String {
+    match machine.kind {
+        ProfileKind::Preseed => gate_answer(disk, settings, machine.firmware),
+        ProfileKind::Kickstart => kickstart_answer(disk, settings, machine.firmware, machine.memory),
+    }
+}
 
 /// The `debconf-set-selections` lines that let the partitioner run on one disk (`/dev/vda`).
 pub fn gate_answer(disk: &str, settings: &Settings, firmware: Firmware) -> String {
@@ -60,15 +84,21 @@ pub enum Refusal {
         /// What is needed, in MB.
         needed: u64,
     },
+    /// Swap follows the memory, and Anaconda's partitioning knows no share of it.
+    #[error("the installer did not say how much memory there is, and `swap` follows it: set `swap` to a size")]
+    NoMemory,
 }
 
 /// Chooses the disk to install to, and makes sure that the partitions fit on it.
 ///
 /// # Errors
 /// [`Refusal`] with what the administrator can do about it.
-pub fn choose_disk<'a>(settings: &Settings, firmware: Firmware, disks: &'a [Disk]) -> Result<&'a Disk, Refusal> {
+pub fn choose_disk<'a>(settings: &Settings, machine: Machine, disks: &'a [Disk]) -> Result<&'a Disk, Refusal> {
     let disk = settings.disk.choose(disks)?;
-    let needed = least_size(settings, firmware);
+    if machine.kind == ProfileKind::Kickstart && machine.memory == 0 && matches!(settings.swap, Swap::Memory(_)) {
+        return Err(Refusal::NoMemory);
+    }
+    let needed = least_size(settings, machine);
     // A few MB go to the partition table and to alignment.
     if disk.size / 1_000_000 < needed.saturating_add(8) {
         return Err(Refusal::TooSmall { name: disk.name.clone(), size: disk.size, needed });
@@ -76,12 +106,18 @@ pub fn choose_disk<'a>(settings: &Settings, firmware: Firmware, disks: &'a [Disk
     Ok(disk)
 }
 
-/// The least size of a disk in MB. Swap that follows the memory counts as nothing: how much memory there is only the installer knows.
-fn least_size(settings: &Settings, firmware: Firmware) -> u64 {
-    let swap = if let Swap::Bytes(bytes) = settings.swap { megabytes(bytes) } else { 0 };
-    let start = if firmware == Firmware::Uefi { ESP } else { 1 };
+/// The least size of a disk in MB. For the Debian installer, swap that follows the memory counts as nothing: it makes do with less.
+fn least_size(settings: &Settings, machine: Machine) -> u64 {
+    let kickstart = machine.kind == ProfileKind::Kickstart;
+    let swap = match settings.swap {
+        Swap::Bytes(bytes) => megabytes(bytes),
+        Swap::Memory(share) if kickstart => megabytes(machine.memory / u64::from(share.max(1))),
+        Swap::Memory(_) | Swap::None => 0,
+    };
+    let start = if machine.firmware == Firmware::Uefi { ESP } else { 1 };
+    let root = if kickstart { LEAST_RPM_ROOT } else { LEAST_ROOT };
     let partitions = settings.partitions.iter().map(|partition| megabytes(partition.size.0));
-    partitions.fold(LEAST_ROOT + start, u64::saturating_add).saturating_add(swap)
+    partitions.fold(root + start, u64::saturating_add).saturating_add(swap)
 }
 
 /// UEFI firmware boots from a GUID partition table.
@@ -143,11 +179,22 @@ mod tests {
     #[test]
     fn a_disk_that_is_too_small_is_refused_before_the_installer_makes_do() {
         let disk = |mb: u64| vec![Disk { name: "vda".into(), size: mb * 1_000_000, ..Disk::default() }];
+        let debian = |firmware| Machine { kind: ProfileKind::Preseed, firmware, memory: 0 };
         let wanted = settings("swap = '1000 MB'\npartitions = [ { mount = '/home', size = '1000 MB' } ]");
-        assert_eq!(choose_disk(&wanted, Firmware::Bios, &disk(3509)).map(Disk::path), Ok("/dev/vda".into()));
-        let told = choose_disk(&wanted, Firmware::Bios, &disk(3508)).unwrap_err().to_string();
+        assert_eq!(choose_disk(&wanted, debian(Firmware::Bios), &disk(3509)).map(Disk::path), Ok("/dev/vda".into()));
+        let told = choose_disk(&wanted, debian(Firmware::Bios), &disk(3508)).unwrap_err().to_string();
         assert!(told.contains("vda has 3508 MB") && told.contains("3501"), "{told}");
-        assert!(choose_disk(&wanted, Firmware::Uefi, &disk(3600)).is_err());
-        assert!(matches!(choose_disk(&wanted, Firmware::Bios, &[]), Err(Refusal::NoDisk(NoDisk::None))));
+        assert!(choose_disk(&wanted, debian(Firmware::Uefi), &disk(3600)).is_err());
+        assert!(matches!(choose_disk(&wanted, debian(Firmware::Bios), &[]), Err(Refusal::NoDisk(NoDisk::None))));
+    }
+    #[test]
+    fn swap_that_follows_the_memory_counts_where_it_is_given_in_full() {
+        let machine = |memory| Machine { kind: ProfileKind::Kickstart, firmware: Firmware::Bios, memory };
+        let disk = |mb: u64| vec![Disk { name: "vda".into(), size: mb * 1_000_000, ..Disk::default() }];
+        let wanted = settings("swap = 'ram/2'");
+        assert!(choose_disk(&wanted, machine(2_000_000_000), &disk(4010)).is_ok());
+        assert!(matches!(choose_disk(&wanted, machine(2_000_000_000), &disk(4000)), Err(Refusal::TooSmall { needed: 4001, .. })));
+        assert_eq!(choose_disk(&wanted, machine(0), &disk(9000)), Err(Refusal::NoMemory));
+        assert!(choose_disk(&settings(""), machine(0), &disk(3100)).is_ok());
     }
 }

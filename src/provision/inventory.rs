@@ -1,6 +1,7 @@
-//! The inventory that an installer posts to the write gate: one line a disk, `key=value` fields between tabs.
+//! The inventory that an installer posts to the write gate: one line for the machine and one a disk, `key=value` fields between tabs.
 //!
 //! ```text
+//! machine memory=2087350272
 //! disk    name=vda    size=8589934592    model=QEMU HARDDISK    serial=S1    wwn=    bus=virtio    rotational=0
 //!         removable=0    ids=virtio-S1,scsi-S1    contents=gpt,ext4
 //! ```
@@ -56,6 +57,12 @@ pub fn parse(text: &str) -> Result<Vec<Disk>, BadInventory> {
         disks.push(disk);
     }
     Ok(disks)
+}
+
+/// How much memory the machine has in bytes; `None` if the inventory does not say.
+pub fn memory(text: &str) -> Option<u64> {
+    let machine = text.lines().find_map(|line| line.strip_prefix("machine\t"))?;
+    machine.split('\t').find_map(|field| field.strip_prefix("memory="))?.parse().ok()
 }
 
 fn disk(fields: &str) -> Result<Disk, String> {
@@ -138,6 +145,7 @@ mod tests {
             contents: vec!["gpt".into(), "ext4".into()],
         };
         assert_eq!(disks, [expected]);
+        assert_eq!((memory(text), memory("disk\tname=vda\tsize=1"), memory("machine\tmemory=-1")), (Some(1), None, None));
         assert_eq!(parse("disk\tname=cciss/c0d0\tsize=1").unwrap()[0].path(), "/dev/cciss/c0d0");
     }
 

@@ -93,7 +93,7 @@ fn a_boot_file_cannot_hold_a_secret() {
         assert!(found.is_empty(), "{secret}: {found:?}");
     }
     let told = rendered(&library, "late.sh", false).unwrap_err().to_string();
-    assert!(told.contains("profiles/debian-13/late.sh.hbs:") && told.contains("secrets"), "{told}");
+    assert!(told.contains("profiles/base/late.sh.hbs:") && told.contains("secrets"), "{told}");
     let told = one("{{secret.key}}").unwrap_err().to_string();
     assert!(told.contains("secrets are there only"), "{told}");
     assert!(rendered(&library, "late.sh", true).unwrap().contains("saltsalt"));

@@ -72,9 +72,13 @@ text!(
     |text| text.len() <= 32 && made_of(text, |b| b.is_ascii_lowercase() || b == b'_', b"-_") && !text.bytes().any(|b| b.is_ascii_uppercase())
 );
 text!(
-    /// A Debian package, by name alone (Debian policy 5.6.1).
-    PackageName, "a package name", "lower-case letters, digits, +, - and ., at least two", false,
-    |text| (2..=128).contains(&text.len()) && made_of(text, |b| b.is_ascii_lowercase() || b.is_ascii_digit(), b"+-.") && !text.bytes().any(|b| b.is_ascii_uppercase())
+    /// A package by name alone, as Debian (policy 5.6.1) or an RPM distribution spells it; for a kickstart also a group (`@core`, `@^minimal`)
+    /// or a package that is left out (`-plymouth`). Whether the snapshot has it is looked up before a node reboots.
+    PackageName, "a package name", "letters, digits, +, -, . and _, at least two; in a kickstart @ begins a group, - what is left out", false,
+    |text| {
+        let name = text.strip_prefix("@^").or_else(|| text.strip_prefix(['@', '-'])).unwrap_or(text);
+        (2..=128).contains(&name.len()) && made_of(name, |b| b.is_ascii_alphanumeric(), b"+-._")
+    }
 );
 text!(
     /// A password hash in crypt(3) form, or one of the marks that no password matches.

@@ -74,6 +74,7 @@ pub(super) async fn file(
         "linux" => Name::Kernel,
         "initrd.gz" => Name::Initrd,
         "preseed.cfg" => Name::Preseed,
+        "ks.cfg" => Name::Kickstart,
         _ => return refused(),
     };
     match boot_file(&head, &token, name, ipv4(peer), method == Method::GET, OffsetDateTime::now_utc()).await {

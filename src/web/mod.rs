@@ -3,7 +3,7 @@
 //! | route | for |
 //! |---|---|
 //! | `GET /boot.ipxe`, `GET /script?mac=...` | loaders |
-//! | `GET /boot/TOKEN/FILE` | booting nodes: `linux`, `initrd.gz`, `preseed.cfg`, `takeover.sh` |
+//! | `GET /boot/TOKEN/FILE` | booting nodes: `linux`, `initrd.gz`, `preseed.cfg` or `ks.cfg`, `takeover.sh` |
 //! | `POST /report/EVENT`, `GET /report/late.sh` | installers and installed systems, report token as bearer |
 //! | `GET /mirror/NAME/PATH` | the published snapshot |
 //! | `GET /snapshots/NAME/ID/PATH` | a named snapshot |

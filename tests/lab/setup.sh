@@ -6,7 +6,7 @@ set -euo pipefail
 sections=("${@:-demo}")
 base=(qemu-system-x86 qemu-utils ovmf ipxe ipxe-qemu seabios iproute2 socat curl ca-certificates debian-archive-keyring gpgv gcc libc6-dev jq)
 clients=(dnsmasq-base isc-dhcp-server isc-dhcp-client udhcpc atftp tftp-hpa debootstrap debconf-utils apt-utils dpkg-dev gpg gpgv kea-admin xz-utils openssl
-    tcpdump shellcheck busybox dash zstd bzip2 cpio systemd bsdutils mount dnf dnf-plugins-core createrepo-c rpm)
+    tcpdump shellcheck busybox dash zstd bzip2 cpio systemd bsdutils mount dnf dnf-plugins-core createrepo-c rpm python3-venv fdisk e2fsprogs kmod)
 peers=(aptly gpg time jq)
 
 packages=()
@@ -64,6 +64,18 @@ if [ "${#wanted[@]}" -gt 0 ] && [ -n "${wanted[0]}" ]; then
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --allow-downgrades \
         -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "${named[@]}" >/dev/null
 fi
+
+# Anaconda's parser of kickstart files, by pip's own configuration, in a folder of its own. The version is that of
+# src/provision/kickstart/syntax.txt, which a test compares with it.
+pykickstart="${CARGO_TARGET_DIR:-$(dirname "$(realpath "$0")")/../../target}/pykickstart"
+install_pykickstart() {
+    [ "$("$pykickstart/bin/python" -c 'from importlib.metadata import version; print(version("pykickstart"))' 2>/dev/null)" = 3.78 ] && return
+    echo "setup: installing pykickstart 3.78 into $pykickstart"
+    rm -rf "$pykickstart"
+    /usr/bin/python3 -m venv "$pykickstart"
+    "$pykickstart/bin/pip" install -q pykickstart==3.78
+}
+case " ${sections[*]} " in *" test "*) install_pykickstart ;; esac
 
 if ! command -v cargo >/dev/null && ! [ -x "$HOME/.cargo/bin/cargo" ]; then
     cat >&2 <<'TEXT'

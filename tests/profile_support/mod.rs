@@ -9,11 +9,14 @@ use std::process::{Command, Output};
 
 use kickctl::app::list_profiles::list_profiles;
 use kickctl::domain::node::{Arch, Firmware};
+use kickctl::domain::profile::ProfileKind;
 use kickctl::domain::variables::{Layer, merge};
 use kickctl::provision::Settings;
 use kickctl::provision::context::{AttemptFacts, Context, HeadFacts, Host, MirrorFacts, NetFacts, NodeFacts, Secrets, Suite};
+use kickctl::provision::kickstart::Release;
 use kickctl::provision::library::Library;
 use kickctl::provision::render::Renderer;
+use kickctl::provision::repositories::Repository;
 use kickctl::sys::data_dir::DataDir;
 
 pub const TOKEN: &str = "3-99887766554433221100ffeeddccbbaa99887766";
@@ -25,7 +28,11 @@ pub fn library() -> Library {
 
 /// Settings from TOML over defaults and profile.
 pub fn settings(toml: &str) -> Settings {
-    let mut layers = library().layers(&"debian-13".parse().unwrap(), &BTreeMap::new(), None).unwrap();
+    settings_of("debian-13", toml)
+}
+
+fn settings_of(profile: &str, toml: &str) -> Settings {
+    let mut layers = library().layers(&profile.parse().unwrap(), &BTreeMap::new(), None).unwrap();
     layers.push(Layer { name: "node node07".into(), variables: toml::from_str(toml).unwrap() });
     Settings::read(&merge(&layers)).unwrap_or_else(|wrong| panic!("{wrong:?}"))
 }
@@ -34,6 +41,7 @@ pub fn settings(toml: &str) -> Settings {
 pub fn context(toml: &str, firmware: Firmware) -> Context {
     let suite = |name: &str, signed_by_head| Suite { name: name.into(), components: vec!["main".into()], signed_by_head };
     Context {
+        kind: ProfileKind::Preseed,
         node: NodeFacts {
             name: "node07".parse().unwrap(),
             address: Some(Ipv4Addr::new(10, 0, 0, 7)),
@@ -59,6 +67,9 @@ pub fn context(toml: &str, firmware: Firmware) -> Context {
             udeb_suite: "trixie".into(),
             components: vec!["main".into()],
             suites: vec![suite("trixie", true), suite("trixie-security", false)],
+            repositories: vec![],
+            tree: None,
+            release: None,
         },
         attempt: AttemptFacts {
             id: 3,
@@ -71,12 +82,42 @@ pub fn context(toml: &str, firmware: Firmware) -> Context {
     }
 }
 
-/// Renders a file as it is served: the preseed without secrets, everything else with them.
+/// The context of node07 under a kickstart profile, with a mirror of two repositories.
+pub fn kickstart_context(profile: &str, toml: &str, firmware: Firmware) -> Context {
+    let (family, version) = if profile == "fedora" { ("Fedora", "43") } else { ("Rocky Linux", "9.5") };
+    let repository = |name: &str| Repository {
+        name: name.into(),
+        path: format!("{name}/x86_64/os"),
+        signed: true,
+        signed_by_head: name == "AppStream",
+        keys: vec!["keys/vendor".into()],
+    };
+    let mut context = context("", firmware);
+    context.kind = library().kind(&profile.parse().unwrap()).unwrap();
+    context.settings = settings_of(profile, toml);
+    context.attempt.profile = profile.parse().unwrap();
+    context.mirror = MirrorFacts {
+        name: profile.parse().unwrap(),
+        directory: format!("/snapshots/{profile}/{}", context.mirror.snapshot),
+        published: format!("/mirror/{profile}"),
+        suite: String::new(),
+        udeb_suite: String::new(),
+        components: vec![],
+        suites: vec![],
+        repositories: vec![repository("BaseOS"), repository("AppStream")],
+        tree: Some("BaseOS/x86_64/os".into()),
+        release: Release::of_tree(family, version),
+        ..context.mirror
+    };
+    context
+}
+
+/// Renders a file as it is served: the installer's answers without secrets, everything else with them.
 pub fn render(context: &Context, file: &str) -> String {
     let secrets = Secrets::new(&context.settings, TOKEN);
-    let view = context.view((file != "preseed.cfg").then_some(&secrets)).unwrap();
+    let view = context.view((file != context.kind.answers()).then_some(&secrets)).unwrap();
     let library = library();
-    let renderer = Renderer::new(&library, &"debian-13".parse().unwrap()).unwrap();
+    let renderer = Renderer::new(&library, &context.attempt.profile).unwrap();
     renderer.render(file, &view).unwrap_or_else(|error| panic!("{error}"))
 }
 
