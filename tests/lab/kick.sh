@@ -21,7 +21,7 @@ kick_cargo() { command -v cargo || echo "$HOME/.cargo/bin/cargo"; }
 # Emulated machines are ten times slower than real ones, and a loaded machine makes them slower still: the limits are longer by that much.
 kick_init() {
     kick_head init --interface br0 --subnet "$1"
-    printf '\n[limits]\nstall = 1800\ninstall = 14400\nfirst_boot = 1800\n' >>"$KICK_DATA/kickctl.toml"
+    printf '\n[limits]\nstall = "30min"\ninstall = "4h"\nfirst_boot = "30min"\n' >>"$KICK_DATA/kickctl.toml"
 }
 
 # kick_mirror NAME: define and fetch it. The site's own packages come from LOCAL_PACKAGES, or from beside the checkout when they are there.
