@@ -10,7 +10,7 @@
 //! | [`store`] | the state: a trait, and SQLite behind it |
 //! | [`sys`] | the outside world: atomic files, locks, the object store, HTTP fetches |
 //! | [`provision`] | what to serve: boot decision, loader table, scripts, rendering, tokens |
-//! | [`net`] | protocol servers that know no product: DHCP, TFTP, syslog |
+//! | [`net`] | protocol servers that know no product: DHCP, TFTP, NFS, syslog |
 //! | [`mirror`] | a mirror's sync: plan, fetch, assemble, publish, prune |
 //! | [`image`] | roots of diskless nodes: built from a snapshot, versioned, published |
 //! | [`app`] | the use cases, one verb a file |

@@ -4,5 +4,6 @@
 //! everything, drop its privileges and then serve. Every loop ends when its `CancellationToken` is cancelled.
 
 pub mod dhcp;
+pub mod nfs;
 pub mod syslog;
 pub mod tftp;
