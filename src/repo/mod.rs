@@ -4,3 +4,4 @@ pub mod compress;
 pub mod deb;
 pub mod openpgp;
 pub mod path;
+pub mod rpm;

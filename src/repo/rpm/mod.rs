@@ -1,0 +1,27 @@
+//! RPM packages and repositories: headers, versions, the metadata files and how they are written.
+//!
+//! Reading a repository: [`repomd::Repomd::parse`] names the files; [`primary::Packages`] cuts primary.xml, filelists.xml and other.xml into
+//! packages without holding more than one; [`primary::Package`], [`filelists::FileList`] and [`other::Changelog`] read one.
+//!
+//! Writing one: [`header::Header::read`] reads a package's header, [`fragment::Fragments::of`] makes its three pieces of XML (or those of
+//! upstream are taken as they stand), [`write::MetadataWriter`] joins, compresses and hashes them, [`repomd::Repomd::to_xml`] names them.
+
+pub mod checksum;
+pub mod depends;
+pub mod elements;
+pub mod filelists;
+pub mod fragment;
+pub mod header;
+pub mod other;
+pub mod primary;
+pub mod repomd;
+#[cfg(test)]
+#[path = "../../../tests/support/rpm_file.rs"]
+mod rpm_file;
+pub mod tag;
+#[cfg(test)]
+mod tests;
+mod text;
+pub mod version;
+pub mod write;
+mod xml;
