@@ -115,7 +115,8 @@ impl<'a> Dependencies<'a> {
     /// primary.xml, and repetitions. Of those on glibc's symbol versions only the highest is kept, at the end.
     fn take_requires(&mut self, header: &'a Header, primary_files: &[(Vec<u8>, FileKind)]) {
         let own_files: HashSet<&[u8]> = primary_files.iter().map(|(path, _)| path.as_slice()).collect();
-        let provided: HashSet<_> = header.dependencies(tag::PROVIDES).map(|(name, flags, evr)| (name, Comparison::of_flags(flags), evr)).collect();
+        let provided: HashSet<_> =
+            header.dependencies(tag::PROVIDES).map(|(name, flags, evr)| (name, Comparison::of_flags(flags), evr)).collect();
         let mut seen = HashMap::new();
         let mut libc: Option<Relation<'a>> = None;
         for raw @ (name, flags, evr) in header.dependencies(tag::REQUIRES) {

@@ -192,8 +192,12 @@ mod tests {
 
     #[test]
     fn elements_are_cut_out_whole() {
-        let document = "<?xml?>\n<packages n='2'><package a='1'>x<package-list/></package-list></package >\n <package/><package b='2'/></packages>";
-        assert_eq!(all(document, 1000).unwrap(), ["<package a='1'>x<package-list/></package-list></package >", "<package/>", "<package b='2'/>"]);
+        let document =
+            "<?xml?>\n<packages n='2'><package a='1'>x<package-list/></package-list></package >\n <package/><package b='2'/></packages>";
+        assert_eq!(
+            all(document, 1000).unwrap(),
+            ["<package a='1'>x<package-list/></package-list></package >", "<package/>", "<package b='2'/>"]
+        );
         assert_eq!(all("<metadata packages='0'/>", 1000).unwrap(), Vec::<String>::new());
         assert_eq!(all("<metadata packages='0'></metadata>", 1000).unwrap(), Vec::<String>::new());
     }

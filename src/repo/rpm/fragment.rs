@@ -171,7 +171,11 @@ fn primary_files(files: &[File<'_>]) -> Vec<(Vec<u8>, FileKind)> {
 
 /// A cheap look that spares most files the concatenation.
 fn may_be_primary(file: &File<'_>) -> bool {
-    file.folder.starts_with(b"/etc/") || file.folder.len() < 5 || file.name == b"sendmail" || has_bin(file.folder) || file.name.contains(&b'/')
+    file.folder.starts_with(b"/etc/")
+        || file.folder.len() < 5
+        || file.name == b"sendmail"
+        || has_bin(file.folder)
+        || file.name.contains(&b'/')
 }
 
 /// The rule of yum and all its heirs.
@@ -254,11 +258,14 @@ fn section(out: &mut Vec<u8>, name: &str, relations: &[Relation<'_>]) {
 }
 
 fn file(out: &mut Vec<u8>, path: &[&[u8]], kind: FileKind) {
-    put(out, &[match kind {
-        FileKind::File => "<file>",
-        FileKind::Dir => "<file type=\"dir\">",
-        FileKind::Ghost => "<file type=\"ghost\">",
-    }]);
+    put(
+        out,
+        &[match kind {
+            FileKind::File => "<file>",
+            FileKind::Dir => "<file type=\"dir\">",
+            FileKind::Ghost => "<file type=\"ghost\">",
+        }],
+    );
     // A path is one text: two halves of which one is not UTF-8 must not be judged apart.
     match path {
         [folder, name] if !(folder.is_ascii() && name.is_ascii()) => push_text(out, &[*folder, *name].concat()),

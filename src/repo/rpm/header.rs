@@ -112,7 +112,10 @@ impl Header {
         let lead_is_source = u16::from_be_bytes([lead[6], lead[7]]) == 1;
         Ok(Self {
             range: start..start + header.len() as u64,
-            archive_size: archive_size.or_else(|| header.number(tag::LONG_ARCHIVE_SIZE)).or_else(|| header.number(tag::ARCHIVE_SIZE)).unwrap_or(0),
+            archive_size: archive_size
+                .or_else(|| header.number(tag::LONG_ARCHIVE_SIZE))
+                .or_else(|| header.number(tag::ARCHIVE_SIZE))
+                .unwrap_or(0),
             // Source packages older than rpm 4.6 have no tag that says so: no source package's name in them, and the lead tells.
             is_source: header.number(tag::SOURCE_PACKAGE).is_some_and(|flag| flag != 0)
                 || (header.entry(tag::SOURCE_RPM).is_none() && lead_is_source),
@@ -177,7 +180,10 @@ impl Header {
 
     /// One kind of dependencies as `(name, flags, version)`, in order. Nothing if one of the three tags is missing.
     pub fn dependencies(&self, tags: DependencyTags) -> impl Iterator<Item = (&[u8], u64, &[u8])> {
-        self.texts(tags.names).zip(self.numbers(tags.flags)).zip(self.texts(tags.versions)).map(|((name, flags), version)| (name, flags, version))
+        self.texts(tags.names)
+            .zip(self.numbers(tags.flags))
+            .zip(self.texts(tags.versions))
+            .map(|((name, flags), version)| (name, flags, version))
     }
 
     /// The files in order, with the folder's path ending in a slash. Empty if the header is at odds with itself.

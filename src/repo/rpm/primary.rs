@@ -216,8 +216,11 @@ impl Package {
         xml.end()?;
         let missing = |what: &str| XmlError::content("package", format!("it has no {what}"));
         let (checksum_kind, digits) = checksum.ok_or_else(|| missing("checksum"))?;
-        package.checksum = Checksum::parse(&checksum_kind, digits.trim()).map_err(|error| XmlError::content("checksum", error.to_string()))?;
-        for (what, text) in [("name", &package.name), ("arch", &package.arch), ("version", &package.evr.version), ("location", &package.href)] {
+        package.checksum =
+            Checksum::parse(&checksum_kind, digits.trim()).map_err(|error| XmlError::content("checksum", error.to_string()))?;
+        for (what, text) in
+            [("name", &package.name), ("arch", &package.arch), ("version", &package.evr.version), ("location", &package.href)]
+        {
             if text.is_empty() {
                 return Err(missing(what));
             }

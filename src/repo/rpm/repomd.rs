@@ -153,9 +153,11 @@ fn write_record(out: &mut Vec<u8>, record: &Record) {
     out.extend_from_slice(b"  <data type=\"");
     push_value(out, record.kind.as_bytes());
     out.extend_from_slice(b"\">\n");
-    for (name, checksum) in
-        [("checksum", Some(&record.checksum)), ("open-checksum", record.open_checksum.as_ref()), ("header-checksum", record.header_checksum.as_ref())]
-    {
+    for (name, checksum) in [
+        ("checksum", Some(&record.checksum)),
+        ("open-checksum", record.open_checksum.as_ref()),
+        ("header-checksum", record.header_checksum.as_ref()),
+    ] {
         if let Some(checksum) = checksum {
             text_element(out, name, &[("type", checksum.kind().name())], checksum.hex());
         }

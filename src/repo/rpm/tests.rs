@@ -83,7 +83,8 @@ fn pre_marks_only_what_is_needed_before_or_in_the_middle() {
     let flags = [("prereq", 6), ("pre", 9), ("post", 10), ("pretrans", 7), ("posttrans", 5), ("preun", 11), ("postun", 12), ("interp", 8)];
     let entries: Vec<_> = flags.iter().map(|(name, bit)| (*name, 1 << bit, "")).collect();
     let package = package(&test().with_dependencies(REQUIRES, &entries));
-    let pre: Vec<_> = package.of_kind(Kind::Requires).iter().filter(|dependency| dependency.pre).map(|dependency| &dependency.name).collect();
+    let pre: Vec<_> =
+        package.of_kind(Kind::Requires).iter().filter(|dependency| dependency.pre).map(|dependency| &dependency.name).collect();
     assert_eq!(pre, ["prereq", "pre", "post", "pretrans", "posttrans"]);
     assert_eq!(package.of_kind(Kind::Requires).len(), flags.len());
 }
@@ -189,10 +190,12 @@ fn the_newest_ten_changes_come_oldest_first_and_never_at_the_same_second() {
 
 #[test]
 fn text_that_is_no_utf8_still_becomes_well_formed() {
-    let file = test()
-        .with(1004, Value::Translated(vec![b"caf\xe9 \x01<&>".to_vec()]))
-        .with(1011, text(b"\xff\xfe\x00"))
-        .with_files(&[(b"/etc/\xe9t\xe9/", b"\xc3\xa9", 0o100_644, 0)]);
+    let file = test().with(1004, Value::Translated(vec![b"caf\xe9 \x01<&>".to_vec()])).with(1011, text(b"\xff\xfe\x00")).with_files(&[(
+        b"/etc/\xe9t\xe9/",
+        b"\xc3\xa9",
+        0o100_644,
+        0,
+    )]);
     let package = package(&file);
     assert_eq!(package.summary, "café <&>");
     // Half of the path is UTF-8, the whole is not: one text has one encoding.
@@ -228,7 +231,8 @@ fn the_header_begins_behind_the_padding_of_the_signature() {
 #[test]
 fn a_location_that_leaves_the_repository_is_told_as_written_and_can_be_replaced() {
     let primary = String::from_utf8(fragments(&test()).primary).unwrap();
-    let moved = primary.replace("<location href=\"Packages/t/test &amp; more.rpm\"/>", "<location xml:base=\"http://else.where/\" href=\"../../x.rpm\"/>");
+    let moved = primary
+        .replace("<location href=\"Packages/t/test &amp; more.rpm\"/>", "<location xml:base=\"http://else.where/\" href=\"../../x.rpm\"/>");
     let package = Package::parse(moved.as_bytes()).unwrap();
     assert_eq!((package.href.as_str(), package.base.as_str()), ("../../x.rpm", "http://else.where/"));
     assert!(crate::repo::path::archive_path(&package.href).is_err());
@@ -344,7 +348,10 @@ fn a_repomd_that_is_none_says_why() {
         let error = Repomd::parse(xml.as_bytes()).unwrap_err().to_string();
         assert!(error.contains(why), "{xml}: {error}");
     }
-    let many = format!("<repomd>{}</repomd>", "<data type='a'><location href='x'/><checksum type='sha'>da39a3ee5e6b4b0d3255bfef95601890afd80709</checksum></data>".repeat(1001));
+    let many = format!(
+        "<repomd>{}</repomd>",
+        "<data type='a'><location href='x'/><checksum type='sha'>da39a3ee5e6b4b0d3255bfef95601890afd80709</checksum></data>".repeat(1001)
+    );
     assert!(Repomd::parse(many.as_bytes()).unwrap_err().to_string().contains("more than 1000"));
     assert!(Package::parse("<a>".repeat(100).as_bytes()).is_err());
 }

@@ -9,7 +9,9 @@ pub fn clean(text: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(text) {
         Ok(text) if text.bytes().all(is_plain) && !text.contains(['\u{fffe}', '\u{ffff}']) => Cow::Borrowed(text),
         Ok(text) => Cow::Owned(text.chars().filter(|c| fits_xml(*c)).collect()),
-        Err(_) => Cow::Owned(text.iter().filter(|byte| !(0x80..0xc0).contains(*byte)).map(|byte| char::from(*byte)).filter(|c| fits_xml(*c)).collect()),
+        Err(_) => Cow::Owned(
+            text.iter().filter(|byte| !(0x80..0xc0).contains(*byte)).map(|byte| char::from(*byte)).filter(|c| fits_xml(*c)).collect(),
+        ),
     }
 }
 

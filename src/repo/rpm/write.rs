@@ -78,7 +78,9 @@ impl Listing {
 
     fn head(self, count: u64) -> String {
         let (root, namespaces) = match self {
-            Self::Primary => ("metadata", "xmlns=\"http://linux.duke.edu/metadata/common\" xmlns:rpm=\"http://linux.duke.edu/metadata/rpm\""),
+            Self::Primary => {
+                ("metadata", "xmlns=\"http://linux.duke.edu/metadata/common\" xmlns:rpm=\"http://linux.duke.edu/metadata/rpm\"")
+            }
             Self::Filelists => ("filelists", "xmlns=\"http://linux.duke.edu/metadata/filelists\""),
             Self::Other => ("otherdata", "xmlns=\"http://linux.duke.edu/metadata/other\""),
         };

@@ -65,7 +65,8 @@ impl<'a> Tag<'a> {
     pub fn attributes(&self, mut visit: impl FnMut(&str, Cow<'_, str>) -> Result<(), XmlError>) -> Result<(), XmlError> {
         for attribute in self.0.attributes().with_checks(false) {
             let attribute = attribute.map_err(|error| XmlError::content(self.name(), error.to_string()))?;
-            let value = attribute.normalized_value(XmlVersion::Explicit1_0).map_err(|error| XmlError::content(self.name(), error.to_string()))?;
+            let value =
+                attribute.normalized_value(XmlVersion::Explicit1_0).map_err(|error| XmlError::content(self.name(), error.to_string()))?;
             visit(local(attribute.key.0), value)?;
         }
         Ok(())
@@ -210,7 +211,9 @@ impl<'a> Xml<'a> {
 pub(super) fn number(element: &str, text: &str) -> Result<u64, XmlError> {
     match text.trim() {
         "" => Ok(0),
-        digits => digits.parse().map_err(|_| XmlError::content(element, format!("`{}` is not a number", digits.chars().take(40).collect::<String>()))),
+        digits => digits
+            .parse()
+            .map_err(|_| XmlError::content(element, format!("`{}` is not a number", digits.chars().take(40).collect::<String>()))),
     }
 }
 
