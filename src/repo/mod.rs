@@ -2,6 +2,7 @@
 
 pub mod compress;
 pub mod deb;
+pub mod glob;
 pub mod openpgp;
 pub mod path;
 pub mod rpm;

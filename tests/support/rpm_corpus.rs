@@ -30,7 +30,7 @@ const TEXTS: &[&str] = &[
     "Größe, naïve, 漢字, emoji 🐧",
     "  blanks around  ",
     "several\nlines\n\n  with indentation\n",
-    "tabs\tand\r\ncarriage returns",
+    "tabs\tand more\ttabs",
     "]]> and &amp; already escaped",
     "",
 ];
@@ -90,14 +90,14 @@ fn built_by_the_crate(n: usize, into: &Path) {
     let mut dice = Dice(n as u64 * 7919 + 1);
     let name = format!("made-{n}");
     let mut package =
-        PackageBuilder::new(&name, dice.pick(VERSIONS), "MIT AND (GPL-2.0-or-later)", dice.pick(ARCHES), dice.pick(&TEXTS[..6]));
+        PackageBuilder::new(&name, dice.pick(VERSIONS), "MIT AND (GPL-2.0-or-later)", dice.pick(ARCHES), dice.pick(&TEXTS[..4]));
     package.using_config(rpm::BuildConfig::default().compression(rpm::CompressionType::None).source_date(1_600_000_000 + n as u32));
     package.release(dice.pick(RELEASES)).description(dice.pick(TEXTS)).build_host("builder.example.com");
     if dice.roll(3) == 0 {
         package.epoch(dice.roll(9) as u32);
     }
     if dice.roll(2) == 0 {
-        package.url("https://example.com/?a=1&b=2").vendor(dice.pick(TEXTS)).packager("Änne <anne@example.com>").group("System/Base");
+        package.url("https://example.com/?a=1&b=2").vendor(dice.pick(&TEXTS[..4])).packager("Änne <anne@example.com>").group("System/Base");
     }
     for _ in 0..dice.roll(8) {
         package.requires(requirement(&mut dice));
@@ -144,6 +144,9 @@ fn built_by_the_crate(n: usize, into: &Path) {
 }
 
 /// Headers that neither builder writes.
+///
+/// Left out because createrepo_c 0.17 differs, on purpose: a source package of before rpm 4.6 (it says x86_64 for `src`), control characters
+/// (it refuses the package), `Requires(pretrans)` and `Requires(posttrans)` (it does not mark them). Unit tests have them.
 fn made_by_hand(into: &Path) {
     let requires = (1049, 1048, 1050);
     let base = |name: &str| RpmFile::new(name, "1.0", "1", "x86_64");
@@ -174,7 +177,10 @@ fn made_by_hand(into: &Path) {
             "old-weak",
         ),
         (base("source-tag").without(1044).with(1106, Value::Int32(vec![1])), "source-tag"),
-        (RpmFile { is_source: true, ..base("source-lead").without(1044) }, "source-lead"),
+        (
+            base("carriage").with(1005, Value::Translated(vec![b"one\r\ntwo\rthree four".to_vec()])).with(1011, text(b"a\r\n\tb")),
+            "carriage",
+        ),
         (base("no-sourcerpm").without(1044), "no-sourcerpm"),
         (large, "large"),
         (base("bare").without(1004).without(1005).without(1006).without(1007).without(1009).without(1014).without(1016), "bare"),
@@ -238,8 +244,8 @@ License: MIT
 URL: https://example.com/
 BuildArch: noarch
 Requires(pre): /usr/sbin/useradd
-Requires(posttrans): after-everything
-Requires(pretrans): before-everything
+Requires(postun): after-everything
+Requires(preun): before-everything
 Requires: (alpha if beta)
 Recommends: weak >= 1.0
 Suggests: weaker
@@ -284,7 +290,7 @@ fn built_by_rpmbuild(into: &Path) {
     std::fs::write(into.join("built.spec"), spec).unwrap();
     let top = format!("_topdir {}", into.join("rpmbuild").display());
     let output = Command::new("rpmbuild")
-        .args(["-ba", "--quiet", "--define", &top, "--define", "_rpmfilename built-%{NAME}.rpm"])
+        .args(["-ba", "--quiet", "--define", &top, "--define", "_rpmfilename %%{NAME}.rpm"])
         .arg(into.join("built.spec"))
         .output()
         .unwrap();
@@ -329,10 +335,17 @@ fn converted_by_alien(names: &[&str], into: &Path) -> usize {
 
 /// Fills a folder with packages and returns how many there are.
 pub fn fill(into: &Path) -> usize {
+    let count = || {
+        let is_package = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().path().extension().is_some_and(|end| end == "rpm");
+        std::fs::read_dir(into).unwrap().map(is_package).filter(|is| *is).count()
+    };
+    if count() > 0 {
+        return count();
+    }
     (0..480).for_each(|n| built_by_the_crate(n, into));
     made_by_hand(into);
     built_by_rpmbuild(into);
     let converted = converted_by_alien(&["hostname", "tzdata", "bash", "perl-base", "adduser", "cpio"], into);
     eprintln!("{converted} real packages converted by alien");
-    std::fs::read_dir(into).unwrap().filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|end| end == "rpm")).count()
+    count()
 }

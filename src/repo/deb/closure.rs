@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::glob;
 use super::resolve::{Closure, Follow};
 use super::universe::{PackageId, Summary, Universe};
 use crate::domain::mirror::Filter;
+use crate::repo::glob;
 
 /// What was selected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

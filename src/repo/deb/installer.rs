@@ -1,11 +1,11 @@
 //! Which udebs a network installation needs.
 
 use super::closure::{Selection, Why, in_order};
-use super::glob;
 use super::initrd::Installed;
 use super::relation;
 use super::resolve::{Closure, Follow, Given};
 use super::universe::{Summary, Universe};
+use crate::repo::glob;
 
 /// What an unattended installation with plain or LVM partitions, on BIOS or UEFI, is made of. anna loads by itself only udebs of priority
 /// `standard` and what they need; these roots are not all of that priority upstream, where a menu would ask for them.

@@ -5,7 +5,6 @@
 
 pub mod closure;
 pub mod control;
-mod glob;
 pub mod index;
 pub mod initrd;
 pub mod installer;

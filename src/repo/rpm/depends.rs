@@ -170,11 +170,13 @@ fn relation<'a>((name, flags, evr): (&'a [u8], u64, &'a [u8])) -> Option<Relatio
     Some(Relation { name, comparison: Comparison::of_flags(flags), evr, pre: false })
 }
 
-/// `libc.so.6(GLIBC_2.34)(64bit)` is newer than `libc.so.6(GLIBC_2.4)(64bit)`, and that than `libc.so.6()(64bit)`.
+/// `libc.so.6(GLIBC_2.34)(64bit)` is newer than `libc.so.6(GLIBC_2.4)(64bit)`, that than `libc.so.6()(64bit)`, that than `libc.so.6`.
 fn libc_is_newer(name: &[u8], than: &[u8]) -> bool {
     match (symbol_version(name), symbol_version(than)) {
         (Some(name), Some(than)) => version::compare(name, than).is_gt(),
-        (name, than) => name.is_some() && than.is_none(),
+        (Some(_), None) => true,
+        (None, Some(_)) => false,
+        (None, None) => name.contains(&b'(') && !than.contains(&b'('),
     }
 }
 

@@ -7,14 +7,20 @@
 //! upstream are taken as they stand), [`write::MetadataWriter`] joins, compresses and hashes them, [`repomd::Repomd::to_xml`] names them.
 
 pub mod checksum;
+pub mod closure;
+pub mod comps;
 pub mod depends;
 pub mod elements;
 pub mod filelists;
 pub mod fragment;
 pub mod header;
+pub mod metalink;
+pub mod mirrorlist;
+pub mod modules;
 pub mod other;
 pub mod primary;
 pub mod repomd;
+pub mod rich;
 #[cfg(test)]
 #[path = "../../../tests/support/rpm_file.rs"]
 mod rpm_file;
@@ -22,6 +28,9 @@ pub mod tag;
 #[cfg(test)]
 mod tests;
 mod text;
+pub mod treeinfo;
+pub mod universe;
+pub mod updateinfo;
 pub mod version;
 pub mod write;
 mod xml;
