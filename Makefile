@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-full bench lint clean
+.PHONY: help build demo test test-full bench fuzz lint clean
 
 # In CI the compiled artefacts live outside the checkout, so that the next fresh clone finds them.
 ifeq ($(CI),true)
@@ -32,6 +32,17 @@ test-full: test  ## besides: a refused disk, a whole installation by BIOS, and b
 
 bench:       ## kickctl against aptly; writes target/bench.json
 	tests/lab/bench.sh
+
+# cargo-fuzz wants a nightly compiler for its sanitizer flags; RUSTC_BOOTSTRAP lets the stable one take them.
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS ?= header repomd listings updateinfo comps modules treeinfo metalink
+fuzz:        ## every parser of the RPM formats against noise, FUZZ_SECONDS=600 each
+	cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
+	for target in $(FUZZ_TARGETS); do \
+	    mkdir -p fuzz/corpus/$$target; \
+	    RUSTC_BOOTSTRAP=1 cargo fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+	        -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 -max_len=20000 -print_final_stats=1; \
+	done
 
 lint:        ## format, clippy, rustdoc, shellcheck, licences
 	tests/lab/setup.sh test

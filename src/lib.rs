@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`domain`] | pure types and rules: node, node set, profile, mirror, attempt, disk selection |
 //! | [`config`] | what was written in TOML, and what it means |
-//! | [`repo`] | repository formats, pure: Debian indices and versions, OpenPGP |
+//! | [`repo`] | repository formats, pure: Debian indices and versions, RPM headers and metadata, OpenPGP |
 //! | [`store`] | the state: a trait, and SQLite behind it |
 //! | [`sys`] | the outside world: atomic files, locks, the object store, HTTP fetches |
 //! | [`provision`] | what to serve: boot decision, loader table, scripts, rendering, tokens |
