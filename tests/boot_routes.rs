@@ -100,6 +100,7 @@ async fn lab() -> Lab {
         profile_digest: library.digest(&profile).unwrap(),
         mirror: "debian-13".parse().unwrap(),
         snapshot: SNAPSHOT.parse().unwrap(),
+        image: None,
         variables: merge(&library.layers(&profile, &Default::default(), None).unwrap()),
         profile,
     };
@@ -140,7 +141,9 @@ impl Lab {
             Request::Gate => post("gate", ONE_DISK),
             Request::LateScript => get("/report/late.sh".into()).bearer_auth(report),
             Request::Home => post("home", "root_uuid=1234&hostname=node07"),
-            Request::DhcpFirmware | Request::DhcpLoader | Request::DhcpSystem | Request::LoaderFile => panic!("not over HTTP"),
+            Request::DhcpFirmware | Request::DhcpLoader | Request::DhcpSystem | Request::LoaderFile | Request::Mount => {
+                panic!("not over HTTP")
+            }
         };
         request.send().await.unwrap()
     }

@@ -16,6 +16,9 @@ fn events() -> Vec<Event> {
         Event::LoaderAsked,
         Event::Unservable { reason: text() },
         Event::KernelServed,
+        Event::RootAsked,
+        Event::Started,
+        Event::Replaced { reason: text() },
         Event::TookOver,
         Event::Reported { step: "packages".into(), percent: 60, units: 0 },
         Event::GateOpened { disk: "/dev/vda".into() },
@@ -66,6 +69,7 @@ fn request(request: Request) -> &'static str {
         Request::Script => "script",
         Request::BootFile => "boot files",
         Request::TakeOver => "take-over",
+        Request::Mount => "NFS",
         Request::Report => "report",
         Request::Gate => "gate",
         Request::LateScript => "late script",
@@ -103,10 +107,11 @@ fn limits() -> String {
     let rows = [
         ("limits.loader", limits.loader, "from the DHCP answer to the loader's script"),
         ("limits.kernel", limits.kernel, "from the script to the kernel"),
-        ("limits.installer", limits.installer, "from the kernel to the installer's first word"),
+        ("limits.installer", limits.installer, "from the kernel to the installer's first word, or to a diskless root's mount or fetch"),
+        ("limits.root", limits.root, "from there to the diskless root's take-over"),
         ("limits.stall", limits.stall, "without progress while installing; a heartbeat is no progress"),
         ("limits.install", limits.install, "for the whole installation"),
-        ("limits.first_boot", limits.first_boot, "from the installer's end to the call home"),
+        ("limits.first_boot", limits.first_boot, "from the installer's end, or the diskless root's take-over, to the call home"),
     ];
     let titles = ["setting", "seconds", "what"].map(str::to_owned).to_vec();
     table(titles, rows.into_iter().map(|(key, seconds, what)| vec![format!("`{key}`"), seconds.to_string(), what.to_owned()]))

@@ -41,7 +41,7 @@ fn matrix(profile: &str) -> impl Iterator<Item = (String, Context)> {
 }
 
 fn yes(context: &Context) -> String {
-    let machine = Machine { kind: ProfileKind::Kickstart, firmware: context.node.firmware, memory: 8 << 30 };
+    let machine = Machine { kind: Installer::Kickstart, firmware: context.node.firmware, memory: 8 << 30 };
     gate::answer("/dev/vda", &context.settings, machine)
 }
 

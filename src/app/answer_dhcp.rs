@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::boot_diskless::attempt_for_boot;
 use super::change_attempt::change_attempt;
 use super::head::Head;
 use super::{Error, Result};
@@ -90,6 +91,7 @@ pub async fn answer_dhcp(head: &Head, ask: &Ask, now: OffsetDateTime) -> Result<
         return Ok(Reply::Refuse { why: format!("{wanted} is not {}'s address, {address} is", ask.mac) });
     }
     let attempt = match &node {
+        Some(node) if ask.program != Program::System && !ask.takes => attempt_for_boot(head, node, now).await?,
         Some(node) => head.last_attempt(node).await?,
         None => None,
     };

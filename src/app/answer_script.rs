@@ -1,10 +1,12 @@
-//! Answers a loader that asks for its script: the installer, or on to the local disk.
+//! Answers a loader that asks for its script: the installer, the diskless root, or on to the local disk.
 
 use std::net::Ipv4Addr;
 
 use time::OffsetDateTime;
 
+use super::boot_diskless::{Plan, boot_diskless, dhcp_sees_boots, plan_boot};
 use super::change_attempt::{change_attempt, update_attempt};
+use super::diskless_material::DisklessMaterial;
 use super::head::Head;
 use super::{Error, Result, material};
 use crate::domain::attempt::{Attempt, Event, State};
@@ -46,6 +48,9 @@ pub async fn answer_script(head: &Head, ask: &Ask, now: OffsetDateTime) -> Resul
         return local("kickctl: this is not the address of the machine it says it is, booting the local disk");
     }
     head.store.update_facts(&node.name, &ask.facts).await?;
+    if let Some(why) = diskless(head, &node, now).await? {
+        return local(&format!("kickctl: {} has no root to boot from: {why}", node.name));
+    }
     let Some(attempt) = head.last_attempt(&node).await? else {
         return local(&format!("kickctl: nothing is ordered for {}, booting its local disk", node.name));
     };
@@ -54,12 +59,16 @@ pub async fn answer_script(head: &Head, ask: &Ask, now: OffsetDateTime) -> Resul
     if !installer || !matches!(attempt.state, State::Booting { .. }) {
         return local(&format!("kickctl: {} is {}, booting its local disk", node.name, attempt.state.name()));
     }
-    match installer_script(head, &node, &attempt).await {
+    let made = match attempt.order.kind.is_diskless() {
+        true => diskless_script(head, &node, &attempt).await,
+        false => installer_script(head, &node, &attempt).await,
+    };
+    match made {
         Ok(script) => Ok(script),
         Err(error) => {
-            let reason = format!("the installer's script could not be made: {error}");
+            let reason = format!("the loader's script could not be made: {error}");
             change_attempt(&*head.store, attempt.id, &Event::Unservable { reason }, now).await?;
-            local(&format!("kickctl: {} cannot be installed, its log says why", node.name))
+            local(&format!("kickctl: {} cannot be booted as ordered, its log says why", node.name))
         }
     }
 }
@@ -89,6 +98,30 @@ async fn installer_script(head: &Head, node: &Node, attempt: &Attempt) -> Result
     let arguments = material.kernel_arguments()?;
     let banner = format!("kickctl: installing {} as {} (attempt {})", node.name, attempt.order.profile, attempt.number);
     Ok(script::installer(&format!("{boot}/linux"), &format!("{boot}/initrd.gz"), &arguments, &banner))
+}
+
+async fn diskless_script(head: &Head, node: &Node, attempt: &Attempt) -> Result<String> {
+    let material = DisklessMaterial::of_attempt(head, node, attempt).await?;
+    let image = attempt.order.image.as_ref().map(ToString::to_string).unwrap_or_default();
+    let banner = format!("kickctl: {} boots {image} as {} (attempt {})", node.name, attempt.order.profile, attempt.number);
+    Ok(script::diskless(material.boot_url(), &material.kernel_arguments(), &banner))
+}
+
+/// Sees to it that a node that is to run diskless has an attempt for this boot; why it cannot have one, if so.
+async fn diskless(head: &Head, node: &Node, now: OffsetDateTime) -> Result<Option<String>> {
+    if !dhcp_sees_boots(head) {
+        return boot_diskless(head, node, now).await;
+    }
+    // What was frozen when it asked for its address is what it gets, even if something else was published a moment ago.
+    if head.last_attempt(node).await?.is_some_and(|last| last.state.serves_installer()) {
+        return Ok(None);
+    }
+    Ok(match plan_boot(head, node).await? {
+        Plan::Last => None,
+        Plan::Cannot(why) => Some(why),
+        // Its loader has asked this head for an address before, and that was the boot. Whoever asks without is no loader.
+        Plan::Arm(..) => Some("it asked without having asked for its address".into()),
+    })
 }
 
 async fn discover(head: &Head, ask: &Ask, mac: MacAddr, now: OffsetDateTime) -> Result<()> {

@@ -162,6 +162,7 @@ impl Surroundings {
         settings: Settings,
         attempt: AttemptFacts,
     ) -> Result<Context> {
+        let kind = kind.installer().ok_or_else(|| Error::Refused(format!("kind {kind} runs from an image and is not installed")))?;
         let host = self.head.url.trim_start_matches("http://");
         let mirror = MirrorFacts::of(snapshot, host, node.arch, settings.security).ok_or_else(|| {
             Error::Refused(format!("snapshot {} of mirror `{}` has nothing to install from", snapshot.id, snapshot.mirror))
@@ -176,6 +177,11 @@ impl Surroundings {
             attempt,
             settings,
         })
+    }
+
+    /// All nodes with a fixed address.
+    pub fn hosts(&self) -> &[Host] {
+        &self.hosts
     }
 
     /// The head's HTTP address.

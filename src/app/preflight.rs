@@ -14,7 +14,7 @@ use crate::domain::attempt::Order;
 use crate::domain::mirror::{InstallerFiles, Snapshot};
 use crate::domain::name::{GroupName, MirrorName, ProfileName, SnapshotId};
 use crate::domain::node::{Arch, Firmware, Node};
-use crate::domain::profile::{Assignment, ProfileKind};
+use crate::domain::profile::{Assignment, Installer};
 use crate::domain::variables::{Merged, Variables, merge};
 use crate::mirror::layout::MirrorDir;
 use crate::provision::arguments::MAX_ARGUMENTS;
@@ -88,7 +88,7 @@ pub async fn examine(head: &Head, assignments: &[Assignment]) -> Result<(Vec<Rea
         let node = head.store.node(&assignment.node).await?.ok_or_else(|| crate::store::Error::NoNode(assignment.node.clone()))?;
         match bench.order(&node, &assignment.profile, assignment.snapshot.as_ref()).await {
             Ok(order) => {
-                let found = bench.look(&node, &order)?;
+                let found = bench.look(&node, &order).await?;
                 if found.iter().all(|finding| finding.warning) {
                     ready.push(Ready { node, order });
                 }
@@ -102,7 +102,7 @@ pub async fn examine(head: &Head, assignments: &[Assignment]) -> Result<(Vec<Rea
 }
 
 impl Finding {
-    fn of(node: &Node, place: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(super) fn of(node: &Node, place: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { concerns: node.name.to_string(), place: place.into(), problem: problem.into(), remedy: remedy.into(), warning: false }
     }
 }
@@ -116,7 +116,7 @@ impl std::fmt::Display for Finding {
 
 /// What is read once for all nodes.
 pub(super) struct Bench<'a> {
-    head: &'a Head,
+    pub(super) head: &'a Head,
     pub library: Library,
     pub surroundings: Surroundings,
     snapshots: BTreeMap<(MirrorName, SnapshotId, Arch), SnapshotPackages>,
@@ -141,6 +141,10 @@ impl<'a> Bench<'a> {
     pub async fn order(&self, node: &Node, profile: &ProfileName, wanted: Option<&SnapshotId>) -> Result<Order> {
         let refused = |error: crate::provision::library::LibraryError| Error::Refused(error.to_string());
         let kind = self.library.kind(profile).map_err(refused)?;
+        if kind.is_diskless() {
+            let pinned = wanted.and_then(|wanted| wanted.as_str().parse().ok());
+            return self.diskless_order(node, profile, kind, pinned).await;
+        }
         let mirror = self.library.mirror(profile).map_err(refused)?.ok_or_else(|| {
             Error::Refused(format!(
                 "neither profile `{profile}` nor what it extends names a mirror: write `mirror = \"NAME\"` into its profile.toml"
@@ -152,7 +156,15 @@ impl<'a> Bench<'a> {
             .or_else(published)
             .ok_or_else(|| Error::Refused(format!("mirror `{mirror}` has published nothing yet: `kickctl mirror sync {mirror}`")))?;
         let profile_digest = self.library.digest(profile).map_err(refused)?;
-        Ok(Order { profile: profile.clone(), kind, profile_digest, mirror, snapshot, variables: self.variables(node, profile).await? })
+        Ok(Order {
+            profile: profile.clone(),
+            kind,
+            profile_digest,
+            mirror,
+            snapshot,
+            image: None,
+            variables: self.variables(node, profile).await?,
+        })
     }
 
     /// The context of a node for an attempt that does not exist yet.
@@ -167,7 +179,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Everything that is wrong for one node.
-    fn look(&mut self, node: &Node, order: &Order) -> Result<Vec<Finding>> {
+    async fn look(&mut self, node: &Node, order: &Order) -> Result<Vec<Finding>> {
         let settings = match Settings::read(&order.variables) {
             Ok(settings) => settings,
             Err(wrong) => {
@@ -175,6 +187,7 @@ impl<'a> Bench<'a> {
                 return Ok(wrong.iter().map(finding).collect());
             }
         };
+        let Some(reads) = order.kind.installer() else { return self.look_diskless(node, order, settings).await };
         let (snapshot, tree) = match snapshot(&self.head.data, &order.mirror, &order.snapshot) {
             Ok(found) => found,
             Err(error) => return Ok(vec![Finding::of(node, format!("mirror {}", order.mirror), error.to_string(), "")]),
@@ -187,11 +200,11 @@ impl<'a> Bench<'a> {
         let packages = self.snapshots.get(&key).unwrap_or(&none);
         let place = format!("snapshot {} of mirror {}", snapshot.id, snapshot.mirror);
         let mut findings = match installer(&snapshot, node) {
-            Ok(files) if files.tree.is_some() != (order.kind == ProfileKind::Kickstart) => {
-                let problem = format!("has no installer that reads {}", order.kind.answers());
+            Ok(files) if files.tree.is_some() != (reads == Installer::Kickstart) => {
+                let problem = format!("has no installer that reads {}", reads.answers());
                 return Ok(vec![Finding::of(node, &place, problem, "name another mirror in the profile, or another profile")]);
             }
-            Ok(_) if order.kind == ProfileKind::Kickstart => vec![],
+            Ok(_) if reads == Installer::Kickstart => vec![],
             Ok(files) => missing_udebs(node, &settings, &files, packages, &place),
             Err(error) => vec![Finding::of(node, &place, error.to_string(), "")],
         };
@@ -267,13 +280,13 @@ fn wrong_files(library: &Library, node: &Node, context: &Context) -> Vec<Finding
 
 fn wrong_answers(node: &Node, context: &Context, file: &str, text: &str) -> Vec<Finding> {
     let found = match context.kind {
-        ProfileKind::Preseed => preseed::lint(text),
-        ProfileKind::Kickstart => kickstart::lint(text, context.mirror.release.unwrap_or(Release::NEWEST)),
+        Installer::Preseed => preseed::lint(text),
+        Installer::Kickstart => kickstart::lint(text, context.mirror.release.unwrap_or(Release::NEWEST)),
     };
     found.into_iter().map(|found| Finding::of(node, format!("{file}:{}", found.line), found.problem, found.remedy)).collect()
 }
 
-fn wrong_address(node: &Node, config: &Config) -> Option<Finding> {
+pub(super) fn wrong_address(node: &Node, config: &Config) -> Option<Finding> {
     let remedy = format!("`kickctl node set {} --address IP` with a free address of {}", node.name, config.subnet);
     let problem = match node.address {
         Some(address) => config.unfit_for_a_node(address)?,

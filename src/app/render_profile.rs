@@ -2,6 +2,7 @@
 
 use super::material::{render, snapshot};
 use super::preflight::Bench;
+use super::render_diskless::render_diskless;
 use super::{Error, Head, Result};
 use crate::domain::name::{NodeName, ProfileName};
 use crate::domain::node::Firmware;
@@ -38,13 +39,16 @@ pub async fn render_profile(
     let order = bench.order(&node, profile, pinned).await?;
     let settings = Settings::read(&order.variables)
         .map_err(|wrong| Error::Refused(wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+    let Some(installer) = order.kind.installer() else {
+        return render_diskless(&bench, &node, &order, settings, file.unwrap_or("env"));
+    };
     let (snapshot, _) = snapshot(&head.data, &order.mirror, &order.snapshot)?;
     let firmware = node.firmware.unwrap_or(Firmware::Bios);
     let context = bench.context(&node, firmware, &order, &snapshot, settings)?;
-    let answers = order.kind.answers();
+    let answers = installer.answers();
     match file.unwrap_or(answers) {
         KERNEL_ARGUMENTS => Ok(kernel_args(&context) + "\n"),
-        GATE => Ok(gate::answer("/dev/DISK", &context.settings, Machine { kind: order.kind, firmware, memory: SHOWN_MEMORY })),
+        GATE => Ok(gate::answer("/dev/DISK", &context.settings, Machine { kind: installer, firmware, memory: SHOWN_MEMORY })),
         file if file == answers => render(&bench.library, &context, file, None),
         file => {
             let all = Secrets::new(&context.settings, crate::provision::context::MASK);

@@ -18,6 +18,10 @@ use crate::provision::tokens::{self, Purpose};
 /// If the state cannot be read or written, or the script cannot be rendered.
 pub async fn take_over(head: &Head, token: &str, peer: Ipv4Addr, now: OffsetDateTime) -> Result<Option<String>> {
     let Some(granted) = authorize(head, token, Request::TakeOver, peer).await? else { return Ok(None) };
+    if granted.attempt.order.kind.is_diskless() {
+        tracing::warn!(node = %granted.node.name, "refused: a diskless attempt has no installer that could take over");
+        return Ok(None);
+    }
     let report = tokens::mint(&head.token_secret, granted.attempt.id, Purpose::Report);
     let script = material::gather(head, &granted.node, &granted.attempt).await?.render("takeover.sh", Some(&report))?;
     change_attempt(&*head.store, granted.attempt.id, &Event::TookOver, now).await?;

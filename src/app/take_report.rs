@@ -5,19 +5,19 @@ use std::net::Ipv4Addr;
 
 use time::OffsetDateTime;
 
-use super::authorize::authorize;
+use super::authorize::{Granted, authorize};
 use super::change_attempt::update_attempt;
 use super::head::Head;
 use super::{Error, Result};
 use crate::domain::attempt::Event;
 use crate::provision::decide::Request;
-use crate::store::LogLine;
+use crate::store::{LogLine, Sighting};
 
 /// What is reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// A sign of life, which is no progress.
-    Heartbeat,
+    /// A sign of life, which is no progress; a running diskless node tells more with it.
+    Heartbeat(BTreeMap<String, String>),
     /// What the installer is doing.
     Step {
         /// Its word for it.
@@ -48,9 +48,17 @@ pub async fn take_report(head: &Head, token: &str, report: Report, peer: Ipv4Add
     let request = if matches!(report, Report::Home(_)) { Request::Home } else { Request::Report };
     let Some(granted) = authorize(head, token, request, peer).await? else { return Ok(false) };
     let id = granted.attempt.id;
+    if granted.attempt.order.kind.is_diskless()
+        && let Report::Heartbeat(told) | Report::Home(told) = &report
+    {
+        head.store.put_sighting(&sighting(&granted, told, now)).await?;
+        if matches!(report, Report::Heartbeat(_)) {
+            return Ok(true);
+        }
+    }
     let (event, home) = match report {
         // Somebody has the token and lives, nothing more: no step, no percent.
-        Report::Heartbeat => (Event::Reported { step: String::new(), percent: 0, units: 0 }, None),
+        Report::Heartbeat(_) => (Event::Reported { step: String::new(), percent: 0, units: 0 }, None),
         Report::Step { step, percent, units } => (Event::Reported { step, percent, units }, None),
         Report::Done => (Event::Done, None),
         Report::Failed(reason) => (Event::GaveUp { reason }, None),
@@ -77,6 +85,17 @@ pub async fn take_report(head: &Head, token: &str, report: Report, peer: Ipv4Add
             Ok(true)
         }
         Err(error) => Err(error),
+    }
+}
+
+fn sighting(granted: &Granted, told: &BTreeMap<String, String>, now: OffsetDateTime) -> Sighting {
+    Sighting {
+        node: granted.node.name.clone(),
+        attempt: granted.attempt.id,
+        at: now,
+        // Shells read /proc/uptime, which has a fraction.
+        uptime: told.get("uptime").and_then(|text| text.split('.').next()?.trim().parse().ok()).unwrap_or(0),
+        version: told.get("version").map(|text| text.chars().filter(|c| c.is_ascii_graphic()).take(64).collect()).unwrap_or_default(),
     }
 }
 

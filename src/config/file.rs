@@ -34,6 +34,8 @@ pub struct ConfigFile {
     /// How long an attempt may stay in each stage.
     #[serde(default)]
     pub limits: LimitsTable,
+    /// Who serves the roots of diskless nodes: `embedded`, `kernel` or `off`.
+    pub nfs: Option<String>,
     /// All mirrors.
     #[serde(default)]
     pub mirrors: MirrorsTable,
@@ -82,8 +84,10 @@ pub struct LimitsTable {
     pub loader: Option<String>,
     /// From the loader's script to the kernel.
     pub kernel: Option<String>,
-    /// From the kernel to the installer's first word.
+    /// From the kernel to the installer's first word, or to the diskless root's mount or fetch.
     pub installer: Option<String>,
+    /// From the diskless root's mount or fetch to its take-over.
+    pub root: Option<String>,
     /// Without progress while installing.
     pub stall: Option<String>,
     /// For the whole installation.

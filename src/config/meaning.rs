@@ -37,6 +37,8 @@ pub struct Config {
     pub tftp_port: u16,
     /// UDP and TCP port of the syslog receiver.
     pub syslog_port: u16,
+    /// Who serves the roots of diskless nodes.
+    pub nfs: Nfs,
     /// How long an attempt may stay in each stage.
     pub limits: Limits,
     /// Downloads at a time in a mirror's sync.
@@ -72,6 +74,17 @@ pub enum DhcpMode {
     /// kickctl does.
     Server,
     /// The site's own server does, with what `kickctl export dnsmasq` or `dhcpd` writes.
+    Off,
+}
+
+/// Who serves the roots of diskless nodes over NFS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nfs {
+    /// kickctl does, to each node exactly what it booted from.
+    Embedded,
+    /// The system's own server does, with what `kickctl export exports` writes.
+    Kernel,
+    /// Nobody: only nodes that run in their memory can be had.
     Off,
 }
 
@@ -112,6 +125,7 @@ impl Config {
             http_port: check.port("http.port", file.http.port, 8080)?,
             tftp_port: check.port("tftp.port", file.tftp.port, 69)?,
             syslog_port: check.port("syslog.port", file.syslog.port, 514)?,
+            nfs: check.nfs(file.nfs.as_deref())?,
             limits: check.limits(&file.limits)?,
             parallel: check.number("mirrors.parallel", file.mirrors.parallel, 8, 1..=64)?,
             loaders: check.absolute("loaders.path", file.loaders.path)?,
@@ -266,6 +280,15 @@ impl Check<'_> {
         }
     }
 
+    fn nfs(&self, text: Option<&str>) -> Result<Nfs, Error> {
+        match text {
+            None | Some("embedded") => Ok(Nfs::Embedded),
+            Some("kernel") => Ok(Nfs::Kernel),
+            Some("off") => Ok(Nfs::Off),
+            Some(_) => Err(self.0.wrong("nfs", "is nobody who could serve", "\"embedded\", \"kernel\" or \"off\"")),
+        }
+    }
+
     fn pool(&self, text: &str, subnet: Subnet, taken: impl Iterator<Item = (&'static str, Ipv4Addr)>) -> Result<Pool, Error> {
         const KEY: &str = "dhcp.pool";
         let allowed = format!("FIRST-LAST, two addresses in {subnet}, such as 10.0.0.200-10.0.0.250");
@@ -300,6 +323,7 @@ impl Check<'_> {
             loader: limit("loader", &table.loader, defaults.loader)?,
             kernel: limit("kernel", &table.kernel, defaults.kernel)?,
             installer: limit("installer", &table.installer, defaults.installer)?,
+            root: limit("root", &table.root, defaults.root)?,
             stall: limit("stall", &table.stall, defaults.stall)?,
             install: limit("install", &table.install, defaults.install)?,
             first_boot: limit("first_boot", &table.first_boot, defaults.first_boot)?,

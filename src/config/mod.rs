@@ -8,7 +8,7 @@ pub mod span;
 
 use std::path::{Path, PathBuf};
 
-pub use meaning::{Config, Dhcp, DhcpMode};
+pub use meaning::{Config, Dhcp, DhcpMode, Nfs};
 pub use span::{Error, Source};
 
 /// Where the configuration is when neither `--config` nor `--data` says so.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::span::{Error, Source};
-use crate::domain::name::{MirrorName, ProfileName};
+use crate::domain::name::{ImageName, MirrorName, ProfileName};
 use crate::domain::profile::{Profile, ProfileKind};
 use crate::domain::variables::Variables;
 
@@ -28,6 +28,7 @@ struct Written {
     extends: Option<String>,
     kind: Option<ProfileKind>,
     mirror: Option<String>,
+    image: Option<String>,
     #[serde(default)]
     variables: Variables,
 }
@@ -65,6 +66,11 @@ const SHIPPED: &[Shipped] = shipped! {
         "profile.toml", "ks.cfg.hbs", "takeover.sh.hbs", "installer.sh.hbs", "onerror.sh.hbs", "distribution.sh.hbs", "closing.sh.hbs",
     ],
     "rocky-9": ["profile.toml"],
+    "diskless": ["profile.toml"],
+    "debian-13-nfs": ["profile.toml"],
+    "debian-13-nfs-rw": ["profile.toml"],
+    "debian-13-ram": ["profile.toml"],
+    "debian-13-ram-usr": ["profile.toml"],
 };
 
 /// All profiles: the shipped ones, and those in the site's folder, which replace shipped ones of the same name as a whole.
@@ -138,6 +144,7 @@ fn read(name: &str, origin: &str, file: &Path, files: BTreeMap<String, String>) 
         extends: named(&source, "extends", written.extends)?,
         kind: written.kind,
         mirror: mirror(&source, written.mirror)?,
+        image: image(&source, written.image)?,
         variables: written.variables,
     };
     Ok(ProfileFiles { profile, origin: origin.to_owned(), files })
@@ -149,6 +156,10 @@ fn named(source: &Source, key: &str, text: Option<String>) -> Result<Option<Prof
 
 fn mirror(source: &Source, text: Option<String>) -> Result<Option<MirrorName>, Error> {
     text.map(|text| text.parse().map_err(|error: crate::domain::name::BadName| source.wrong("mirror", error.to_string(), ""))).transpose()
+}
+
+fn image(source: &Source, text: Option<String>) -> Result<Option<ImageName>, Error> {
+    text.map(|text| text.parse().map_err(|error: crate::domain::name::BadName| source.wrong("image", error.to_string(), ""))).transpose()
 }
 
 fn list(folder: &Path) -> Result<Vec<String>, Error> {

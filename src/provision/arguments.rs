@@ -1,7 +1,7 @@
 //! The kernel command line of an installer.
 
 use super::context::Context;
-use crate::domain::profile::ProfileKind;
+use crate::domain::profile::Installer;
 
 /// Longest kernel command line on x86 (`COMMAND_LINE_SIZE` in Linux) less the byte that ends it.
 pub const MAX_ARGUMENTS: usize = 2047;
@@ -9,8 +9,8 @@ pub const MAX_ARGUMENTS: usize = 2047;
 /// The kernel arguments of a node's installer. No secret is in them: every user of the node can read `/proc/cmdline`.
 pub fn kernel_args(context: &Context) -> String {
     let mut words = match context.kind {
-        ProfileKind::Preseed => debian_installer(context),
-        ProfileKind::Kickstart => anaconda(context),
+        Installer::Preseed => debian_installer(context),
+        Installer::Kickstart => anaconda(context),
     };
     words.retain(|word| !word.is_empty());
     words.join(" ")

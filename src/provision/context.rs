@@ -13,13 +13,13 @@ use crate::domain::mac::MacAddr;
 use crate::domain::mirror::{PublishedSuite, Snapshot};
 use crate::domain::name::{MirrorName, NodeName, ProfileName, SnapshotId};
 use crate::domain::node::{Arch, Firmware};
-use crate::domain::profile::ProfileKind;
+use crate::domain::profile::Installer;
 
 /// Everything that a node's files are rendered from, but the secrets.
 #[derive(Clone, Debug, Serialize)]
 pub struct Context {
     /// What the profile makes of the node, and with which installer.
-    pub kind: ProfileKind,
+    pub kind: Installer,
     /// The machine.
     pub node: NodeFacts,
     /// The head.

@@ -33,8 +33,10 @@ pub enum Request {
     Script,
     /// HTTP, boot token: kernel, initial RAM disk or preseed file.
     BootFile,
-    /// HTTP, boot token: the installer takes over and is handed the report token.
+    /// HTTP, boot token: installer or diskless root takes over and is handed the report token.
     TakeOver,
+    /// NFS: mount or read the version of an image that the attempt names.
+    Mount,
     /// HTTP, report token: step, heartbeat, logs, done, failed.
     Report,
     /// HTTP, report token: may I write, and where?
@@ -46,7 +48,7 @@ pub enum Request {
 }
 
 /// All requests, in the order of the table's columns.
-pub const REQUESTS: [Request; 11] = [
+pub const REQUESTS: [Request; 12] = [
     Request::DhcpFirmware,
     Request::DhcpLoader,
     Request::DhcpSystem,
@@ -54,6 +56,7 @@ pub const REQUESTS: [Request; 11] = [
     Request::Script,
     Request::BootFile,
     Request::TakeOver,
+    Request::Mount,
     Request::Report,
     Request::Gate,
     Request::LateScript,
@@ -72,7 +75,7 @@ pub enum Answer {
     /// The network boot program. Also where the local disk is the decision: a firmware that is given no file may wait for
     /// minutes or stop (EDK2 retries DHCP for about a minute), while the loader goes on to the disk at once.
     Loader,
-    /// A script that loads the installer.
+    /// A script that loads what was ordered: the installer, or the diskless root.
     Installer,
     /// A script that goes on to the local disk.
     LocalDisk,
@@ -93,21 +96,27 @@ pub fn decide(asker: Asker<'_>, request: Request) -> Answer {
             Asker::Attempt(state) if state.serves_installer() => Answer::Installer,
             _ => Answer::LocalDisk,
         },
-        Request::BootFile | Request::TakeOver | Request::Report | Request::Gate | Request::LateScript | Request::Home => match asker {
-            Asker::Attempt(state) if grants(state, request) => Answer::Granted,
-            _ => Answer::Refused,
-        },
+        Request::BootFile | Request::TakeOver | Request::Mount | Request::Report | Request::Gate | Request::LateScript | Request::Home => {
+            match asker {
+                Asker::Attempt(state) if grants(state, request) => Answer::Granted,
+                _ => Answer::Refused,
+            }
+        }
     }
 }
 
 fn grants(state: &State, request: Request) -> bool {
-    let script_served = matches!(state, State::Booting { fetches: 1.., stage: BootStage::Loader | BootStage::Kernel });
+    let script_served = matches!(state, State::Booting { fetches: 1.., stage: BootStage::Loader | BootStage::Kernel | BootStage::Root });
     match request {
         Request::BootFile => script_served,
         // Once more if the answer was lost, until the report token is used.
         Request::TakeOver => script_served || matches!(state, State::Installing { heard: false, .. }),
         // Late reports are welcome: they say what became of an attempt that was given up.
-        Request::Report => matches!(state, State::Installing { .. } | State::Finishing { .. } | State::Verified | State::Failed(_)),
+        // What runs from a root needs it for as long as it runs, whatever became of its attempt.
+        Request::Mount => script_served || matches!(state, State::Starting | State::Verified | State::Failed(_)),
+        Request::Report => {
+            matches!(state, State::Starting | State::Installing { .. } | State::Finishing { .. } | State::Verified | State::Failed(_))
+        }
         Request::Gate => matches!(state, State::Installing { .. }),
         // A deadline does not stop the installer: what it has begun after a yes it shall be able to end.
         Request::LateScript => match state {
@@ -115,7 +124,7 @@ fn grants(state: &State, request: Request) -> bool {
             State::Failed(failure) => failure.wrote && failure.class == Class::Transient,
             _ => false,
         },
-        Request::Home => state.may_have_written(),
+        Request::Home => state.may_call_home(),
         _ => false,
     }
 }
@@ -128,34 +137,45 @@ mod tests {
     #[test]
     fn every_asker_times_every_token_request() {
         use Answer::{Granted as Y, Installer as I, LocalDisk as L, Refused as N};
-        // script, boot file, take-over, report, gate, late script, home
+        // script, boot file, take-over, mount, report, gate, late script, home
         let expected = [
-            /* armed                  */ [I, N, N, N, N, N, N],
-            /* booting/dhcp           */ [I, N, N, N, N, N, N],
-            /* booting/loader         */ [I, Y, Y, N, N, N, N],
-            /* booting/kernel, 3rd    */ [L, Y, Y, N, N, N, N],
-            /* installing, unheard    */ [L, N, Y, Y, Y, N, N],
-            /* installing, gate shut  */ [L, N, N, Y, Y, N, N],
-            /* installing, gate open  */ [L, N, N, Y, Y, Y, Y],
-            /* finishing              */ [L, N, N, Y, N, N, Y],
-            /* finishing/first-boot   */ [L, N, N, Y, N, N, Y],
-            /* verified               */ [L, N, N, Y, N, N, Y],
-            /* failed, nothing written*/ [L, N, N, Y, N, N, N],
-            /* failed, wrote          */ [L, N, N, Y, N, Y, Y],
-            /* failed for good, wrote */ [L, N, N, Y, N, N, Y],
-            /* aborted, wrote         */ [L, N, N, Y, N, N, Y],
-            /* fallback               */ [L, N, N, N, N, N, N],
-            /* held                   */ [L, N, N, N, N, N, N],
+            /* armed                  */ [I, N, N, N, N, N, N, N],
+            /* booting/dhcp           */ [I, N, N, N, N, N, N, N],
+            /* booting/loader         */ [I, Y, Y, Y, N, N, N, N],
+            /* booting/kernel, 3rd    */ [L, Y, Y, Y, N, N, N, N],
+            /* booting/root           */ [I, Y, Y, Y, N, N, N, N],
+            /* starting               */ [L, N, N, Y, Y, N, N, Y],
+            /* installing, unheard    */ [L, N, Y, N, Y, Y, N, N],
+            /* installing, gate shut  */ [L, N, N, N, Y, Y, N, N],
+            /* installing, gate open  */ [L, N, N, N, Y, Y, Y, Y],
+            /* finishing              */ [L, N, N, N, Y, N, N, Y],
+            /* finishing/first-boot   */ [L, N, N, N, Y, N, N, Y],
+            /* verified               */ [L, N, N, Y, Y, N, N, Y],
+            /* failed, nothing written*/ [L, N, N, Y, Y, N, N, N],
+            /* failed, wrote          */ [L, N, N, Y, Y, N, Y, Y],
+            /* failed for good, wrote */ [L, N, N, Y, Y, N, N, Y],
+            /* aborted, wrote         */ [L, N, N, Y, Y, N, N, Y],
+            /* failed while starting  */ [L, N, N, Y, Y, N, N, Y],
+            /* fallback               */ [L, N, N, N, N, N, N, N],
+            /* held                   */ [L, N, N, N, N, N, N, N],
         ];
-        let columns =
-            [Request::Script, Request::BootFile, Request::TakeOver, Request::Report, Request::Gate, Request::LateScript, Request::Home];
+        let columns = [
+            Request::Script,
+            Request::BootFile,
+            Request::TakeOver,
+            Request::Mount,
+            Request::Report,
+            Request::Gate,
+            Request::LateScript,
+            Request::Home,
+        ];
         let states = State::every_kind();
         assert_eq!(states.len(), expected.len());
         for ((name, state), row) in states.iter().zip(expected) {
             assert_eq!(columns.map(|request| decide(Asker::Attempt(state), request)), row, "{name}");
         }
         for nobody in [Asker::Unknown, Asker::Idle, Asker::Stranger] {
-            assert_eq!(columns.map(|request| decide(nobody, request)), [L, N, N, N, N, N, N], "{nobody:?}");
+            assert_eq!(columns.map(|request| decide(nobody, request)), [L, N, N, N, N, N, N, N], "{nobody:?}");
         }
     }
 

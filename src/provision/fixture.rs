@@ -7,7 +7,7 @@ use super::context::{AttemptFacts, Context, HeadFacts, Host, MirrorFacts, NetFac
 use super::library::{Entry, Library, Template, digest_of};
 use super::variables::{Settings, defaults};
 use crate::domain::node::{Arch, Firmware};
-use crate::domain::profile::{Profile, ProfileKind};
+use crate::domain::profile::{Installer, Profile};
 use crate::domain::variables::{Layer, Variables, merge};
 
 /// The shipped profiles, read from the source tree.
@@ -33,6 +33,7 @@ pub fn entry(name: &str, extends: Option<&str>, files: &[(&str, &str)]) -> Entry
         extends: extends.map(|name| name.parse().unwrap()),
         kind: None,
         mirror: None,
+        image: None,
         variables: Variables::default(),
     };
     let template = |(file, text): &(&str, &str)| {
@@ -50,7 +51,7 @@ pub fn settings(toml: &str) -> Settings {
 /// A node about to be installed.
 pub fn context(toml: &str, firmware: Firmware) -> Context {
     Context {
-        kind: ProfileKind::Preseed,
+        kind: Installer::Preseed,
         node: NodeFacts {
             name: "node07".parse().unwrap(),
             address: Some([10, 0, 0, 7].into()),

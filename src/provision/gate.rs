@@ -7,7 +7,7 @@ use super::kickstart::kickstart_answer;
 use super::variables::{Filesystem, Label, Settings, Swap};
 use crate::domain::disk::{Disk, NoDisk};
 use crate::domain::node::Firmware;
-use crate::domain::profile::ProfileKind;
+use crate::domain::profile::Installer;
 
 /// Least size of the root partition in MB: a base system with its kernel and room to unpack.
 const LEAST_ROOT: u64 = 1500;
@@ -23,7 +23,7 @@ pub const LAST_LINE: &str = "# kickctl: yes";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Machine {
     /// Which installer asks.
-    pub kind: ProfileKind,
+    pub kind: Installer,
     /// How the machine booted.
     pub firmware: Firmware,
     /// Bytes of memory; 0 if it did not say.
@@ -33,8 +33,8 @@ pub struct Machine {
 /// The yes that this machine's installer understands, for one disk (`/dev/vda`).
 pub fn answer(disk: &str, settings: &Settings, machine: Machine) -> String {
     match machine.kind {
-        ProfileKind::Preseed => gate_answer(disk, settings, machine.firmware),
-        ProfileKind::Kickstart => kickstart_answer(disk, settings, machine.firmware, machine.memory),
+        Installer::Preseed => gate_answer(disk, settings, machine.firmware),
+        Installer::Kickstart => kickstart_answer(disk, settings, machine.firmware, machine.memory),
     }
 }
 
@@ -95,7 +95,7 @@ pub enum Refusal {
 /// [`Refusal`] with what the administrator can do about it.
 pub fn choose_disk<'a>(settings: &Settings, machine: Machine, disks: &'a [Disk]) -> Result<&'a Disk, Refusal> {
     let disk = settings.disk.choose(disks)?;
-    if machine.kind == ProfileKind::Kickstart && machine.memory == 0 && matches!(settings.swap, Swap::Memory(_)) {
+    if machine.kind == Installer::Kickstart && machine.memory == 0 && matches!(settings.swap, Swap::Memory(_)) {
         return Err(Refusal::NoMemory);
     }
     let needed = least_size(settings, machine);
@@ -108,7 +108,7 @@ pub fn choose_disk<'a>(settings: &Settings, machine: Machine, disks: &'a [Disk])
 
 /// The least size of a disk in MB. For the Debian installer, swap that follows the memory counts as nothing: it makes do with less.
 fn least_size(settings: &Settings, machine: Machine) -> u64 {
-    let kickstart = machine.kind == ProfileKind::Kickstart;
+    let kickstart = machine.kind == Installer::Kickstart;
     let swap = match settings.swap {
         Swap::Bytes(bytes) => megabytes(bytes),
         Swap::Memory(share) if kickstart => megabytes(machine.memory / u64::from(share.max(1))),
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn a_disk_that_is_too_small_is_refused_before_the_installer_makes_do() {
         let disk = |mb: u64| vec![Disk { name: "vda".into(), size: mb * 1_000_000, ..Disk::default() }];
-        let debian = |firmware| Machine { kind: ProfileKind::Preseed, firmware, memory: 0 };
+        let debian = |firmware| Machine { kind: Installer::Preseed, firmware, memory: 0 };
         let wanted = settings("swap = '1000 MB'\npartitions = [ { mount = '/home', size = '1000 MB' } ]");
         assert_eq!(choose_disk(&wanted, debian(Firmware::Bios), &disk(3509)).map(Disk::path), Ok("/dev/vda".into()));
         let told = choose_disk(&wanted, debian(Firmware::Bios), &disk(3508)).unwrap_err().to_string();
@@ -189,7 +189,7 @@ mod tests {
     }
     #[test]
     fn swap_that_follows_the_memory_counts_where_it_is_given_in_full() {
-        let machine = |memory| Machine { kind: ProfileKind::Kickstart, firmware: Firmware::Bios, memory };
+        let machine = |memory| Machine { kind: Installer::Kickstart, firmware: Firmware::Bios, memory };
         let disk = |mb: u64| vec![Disk { name: "vda".into(), size: mb * 1_000_000, ..Disk::default() }];
         let wanted = settings("swap = 'ram/2'");
         assert!(choose_disk(&wanted, machine(2_000_000_000), &disk(4010)).is_ok());

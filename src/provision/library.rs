@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256 as Hasher};
 
 use super::variables;
 use crate::domain::checksum::Sha256;
-use crate::domain::name::{GroupName, MirrorName, ProfileName};
+use crate::domain::name::{GroupName, ImageName, MirrorName, ProfileName};
 use crate::domain::node::Node;
 use crate::domain::profile::{Profile, ProfileKind};
 use crate::domain::variables::{Layer, Variables};
@@ -119,6 +119,14 @@ impl Library {
     /// As [`Self::chain`].
     pub fn mirror(&self, name: &ProfileName) -> Result<Option<MirrorName>, LibraryError> {
         Ok(self.chain(name)?.iter().rev().find_map(|entry| entry.profile.mirror.clone()))
+    }
+
+    /// The image that a diskless profile runs from.
+    ///
+    /// # Errors
+    /// As [`Self::chain`].
+    pub fn image(&self, name: &ProfileName) -> Result<Option<ImageName>, LibraryError> {
+        Ok(self.chain(name)?.iter().rev().find_map(|entry| entry.profile.image.clone()))
     }
 
     /// SHA-256 over the profile's files and those of what it extends.

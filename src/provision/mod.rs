@@ -3,7 +3,9 @@
 pub mod arguments;
 pub mod choices;
 pub mod context;
+pub mod cpio;
 pub mod decide;
+pub mod diskless;
 #[cfg(test)]
 mod fixture;
 pub mod gate;
@@ -11,6 +13,7 @@ pub mod inventory;
 pub mod kickstart;
 pub mod library;
 pub mod loader;
+pub mod node_archive;
 pub mod packages;
 pub mod preseed;
 pub mod render;

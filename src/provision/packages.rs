@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::context::Context;
 use super::variables::{Filesystem, Initramfs};
 use crate::domain::node::{Arch, Firmware};
-use crate::domain::profile::ProfileKind;
+use crate::domain::profile::Installer;
 
 /// What a distribution calls the packages that settings bring along.
 struct Names {
@@ -20,8 +20,8 @@ impl Context {
     /// The kernel package.
     pub fn kernel(&self) -> String {
         match (self.settings.kernel.as_str(), self.kind) {
-            ("default", ProfileKind::Preseed) => format!("linux-image-{}", self.node.arch.debian()),
-            ("default", ProfileKind::Kickstart) => "kernel".to_owned(),
+            ("default", Installer::Preseed) => format!("linux-image-{}", self.node.arch.debian()),
+            ("default", Installer::Kickstart) => "kernel".to_owned(),
             (named, _) => named.to_owned(),
         }
     }
@@ -31,8 +31,8 @@ impl Context {
     pub fn packages(&self) -> Vec<String> {
         let settings = &self.settings;
         let names = match self.kind {
-            ProfileKind::Preseed => DEBIAN,
-            ProfileKind::Kickstart => RPM,
+            Installer::Preseed => DEBIAN,
+            Installer::Kickstart => RPM,
         };
         let mut packages: Vec<String> = settings.packages.iter().map(|name| name.as_str().to_owned()).collect();
         let keys = !settings.root_ssh_keys.is_empty() || settings.users.values().any(|user| !user.ssh_keys.is_empty());
@@ -43,7 +43,7 @@ impl Context {
             (!self.ntp().is_empty(), names.time),
         ];
         packages.extend(needed.into_iter().filter(|(needed, _)| *needed).map(|(_, name)| name.to_owned()));
-        if self.kind == ProfileKind::Kickstart {
+        if self.kind == Installer::Kickstart {
             packages.extend(self.rpm_extras());
         }
         let mut seen = BTreeSet::new();
@@ -85,8 +85,8 @@ impl Context {
     pub fn required_packages(&self) -> Vec<(String, &'static str)> {
         let mut all = vec![(self.kernel(), "variable `kernel`")];
         all.extend(match self.kind {
-            ProfileKind::Preseed => self.debian_base(),
-            ProfileKind::Kickstart => self.rpm_base(),
+            Installer::Preseed => self.debian_base(),
+            Installer::Kickstart => self.rpm_base(),
         });
         let settings = &self.settings;
         let filesystems = std::iter::once(settings.filesystem).chain(settings.partitions.iter().map(|partition| partition.filesystem));
@@ -138,7 +138,7 @@ fn is_plain(locale: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::domain::node::Firmware;
-    use crate::domain::profile::ProfileKind;
+    use crate::domain::profile::Installer;
     use crate::provision::fixture::context;
 
     #[test]
@@ -147,7 +147,7 @@ mod tests {
                     mounts = [ { source = '10.0.0.1:/home', target = '/shared' } ]\n[users.ada]\nsudo = true\nssh_keys = ['ssh-ed25519 AAAA ada']";
         let mut context = context(toml, Firmware::Uefi);
         assert!(context.packages().ends_with(&["openssh-server", "sudo", "nfs-common", "systemd-timesyncd"].map(str::to_owned)));
-        context.kind = ProfileKind::Kickstart;
+        context.kind = Installer::Kickstart;
         assert_eq!(
             context.packages(),
             [

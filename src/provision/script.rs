@@ -28,6 +28,17 @@ pub fn installer(kernel_url: &str, initrd_url: &str, arguments: &str, banner: &s
     script
 }
 
+/// Loads a diskless node's kernel, its image's initial RAM disk, and its own archive behind that.
+pub fn diskless(boot_url: &str, arguments: &str, banner: &str) -> String {
+    let banner = printable(banner);
+    // iPXE puts each on a boundary of its own; the UEFI stub of an old kernel wants them on the command line, in this order.
+    format!(
+        "#!ipxe\necho {banner}\nkernel {boot_url}/vmlinuz initrd=initrd.img initrd=node.cpio {arguments} || exit 1\n\
+         initrd --name initrd.img {boot_url}/initrd.img || exit 1\ninitrd --name node.cpio {boot_url}/node.cpio || exit 1\n\
+         boot || exit 1\n"
+    )
+}
+
 /// Goes on to the local disk. On UEFI the firmware takes the next entry of its boot order when iPXE exits. On BIOS, exit is
 /// not understood by every firmware, so the first disk is booted directly and exit is the last resort.
 pub fn local_disk(firmware: Firmware, why: &str) -> String {
@@ -51,6 +62,16 @@ mod tests {
     fn text_from_outside_cannot_become_a_command() {
         let script = local_disk(Firmware::Uefi, "bad\nboot http://evil || ${x} é");
         assert_eq!(script, "#!ipxe\necho bad boot http://evil     {x}  \nexit 1\n");
+    }
+
+    #[test]
+    fn a_diskless_script_appends_the_nodes_own_archive() {
+        assert_eq!(
+            diskless("http://h/boot/t", "boot=kickctl quiet", "node07"),
+            "#!ipxe\necho node07\nkernel http://h/boot/t/vmlinuz initrd=initrd.img initrd=node.cpio boot=kickctl quiet || exit 1\n\
+             initrd --name initrd.img http://h/boot/t/initrd.img || exit 1\n\
+             initrd --name node.cpio http://h/boot/t/node.cpio || exit 1\nboot || exit 1\n"
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use crate::domain::attempt::AttemptId;
+use crate::domain::name::NodeName;
 
 /// What a token is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,14 +54,27 @@ pub fn check(secret: &[u8; 32], token: &str) -> Option<(AttemptId, Purpose)> {
     }
 }
 
+/// A node's machine-id(5): the same at every boot, another one for each node and head. 32 hexadecimal digits.
+pub fn machine_id(secret: &[u8; 32], node: &NodeName) -> String {
+    digest(secret, b"kickctl machine-id ", node.as_str().as_bytes()).iter().take(16).fold(String::new(), |mut id, byte| {
+        let _ = write!(id, "{byte:02x}");
+        id
+    })
+}
+
 fn keyed(secret: &[u8; 32], attempt: AttemptId, purpose: Purpose) -> [u8; 32] {
-    // HMAC takes a key of any length (RFC 2104 section 2); a hash of the block size stands in for the error that cannot occur.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else { return [0; 32] };
-    mac.update(match purpose {
+    let what: &[u8] = match purpose {
         Purpose::Boot => b"kickctl boot ",
         Purpose::Report => b"kickctl report ",
-    });
-    mac.update(&attempt.to_be_bytes());
+    };
+    digest(secret, what, &attempt.to_be_bytes())
+}
+
+fn digest(secret: &[u8; 32], what: &[u8], whose: &[u8]) -> [u8; 32] {
+    // HMAC takes a key of any length (RFC 2104 section 2); a hash of the block size stands in for the error that cannot occur.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else { return [0; 32] };
+    mac.update(what);
+    mac.update(whose);
     mac.finalize().into_bytes().into()
 }
 

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 pub use super::choices::{Filesystem, Initramfs, Label, Mount, Partition, Swap, Upgrade, User, WhenDone};
+pub use super::diskless::{Heartbeat, OverlaySize, Place, Scratch, UnitName, Writable};
 use super::values::{HostOrAddress, Line, PackageName, PasswordHash, Size, SshKey, TimeZone, Token, UserName};
 use crate::domain::disk::DiskSelector;
 use crate::domain::variables::{Layer, Merged, Variables, merge};
@@ -70,6 +71,20 @@ pub struct Settings {
     pub mounts: Vec<Mount>,
     /// Shell commands that run in the installed system at the end of the installation.
     pub post_install: Vec<String>,
+    /// Diskless: how much the tmpfs over the root may hold.
+    pub overlay_size: OverlaySize,
+    /// Diskless: folders that are written elsewhere than in that tmpfs.
+    pub writable: Vec<Writable>,
+    /// Diskless: a local disk for what need not last.
+    pub scratch: Scratch,
+    /// Diskless: a local disk to swap to.
+    pub swap_disk: DiskSelector,
+    /// Diskless: systemd units to start, or to keep from starting. A table, so that a group can add to it.
+    pub services: BTreeMap<UnitName, bool>,
+    /// Diskless: send the system's log to the head.
+    pub syslog: bool,
+    /// Diskless: how often the running node tells that it lives.
+    pub heartbeat: Heartbeat,
     /// On UEFI: keep the network before the disk in the boot order, so that the head decides every boot.
     pub network_first: bool,
     /// What follows the installation.
@@ -93,7 +108,7 @@ pub struct BadVariable {
     pub problem: String,
 }
 
-const KEYS: [&str; 31] = [
+const KEYS: [&str; 38] = [
     "disk",
     "label",
     "filesystem",
@@ -121,6 +136,13 @@ const KEYS: [&str; 31] = [
     "ntp",
     "mounts",
     "post_install",
+    "overlay_size",
+    "writable",
+    "scratch",
+    "swap_disk",
+    "services",
+    "syslog",
+    "heartbeat",
     "network_first",
     "when_done",
     "custom",
@@ -142,7 +164,7 @@ impl Settings {
         let reader = Reader { merged, defaults: defaults().variables, wrong: RefCell::default() };
         reader.unknown();
         let settings = Self {
-            disk: reader.disk(),
+            disk: reader.disk("disk"),
             label: reader.get("label"),
             filesystem: reader.get("filesystem"),
             swap: reader.get("swap"),
@@ -169,6 +191,13 @@ impl Settings {
             ntp: reader.get("ntp"),
             mounts: reader.get("mounts"),
             post_install: reader.get("post_install"),
+            overlay_size: reader.get("overlay_size"),
+            writable: reader.get("writable"),
+            scratch: reader.scratch(),
+            swap_disk: reader.disk("swap_disk"),
+            services: reader.get("services"),
+            syslog: reader.get("syslog"),
+            heartbeat: reader.get("heartbeat"),
             network_first: reader.get("network_first"),
             when_done: reader.get("when_done"),
             custom: reader.get("custom"),
@@ -195,10 +224,17 @@ impl Settings {
                 reader.wrong("post_install", "an empty command".into());
             }
         }
-        if let (Some(least), Some(most)) = (self.disk.min_size, self.disk.max_size)
-            && least > most
-        {
-            reader.wrong("disk.min_size", format!("{least} is more than disk.max_size, which is {most}"));
+        for (path, disk) in [("disk", &self.disk), ("scratch.disk", &self.scratch.disk), ("swap_disk", &self.swap_disk)] {
+            if let (Some(least), Some(most)) = (disk.min_size, disk.max_size)
+                && least > most
+            {
+                reader.wrong(&format!("{path}.min_size"), format!("{least} is more than {path}.max_size, which is {most}"));
+            }
+        }
+        for writable in &self.writable {
+            if let Err(problem) = writable.check(&self.scratch) {
+                reader.wrong("writable", problem);
+            }
         }
     }
 }
@@ -245,16 +281,25 @@ impl Reader<'_> {
         })
     }
 
+    fn disk(&self, key: &str) -> DiskSelector {
+        self.selector(key, self.value(key))
+    }
+
     /// Sizes may be written as text there, and the pure type knows bytes only.
-    fn disk(&self) -> DiskSelector {
-        let mut value = self.value("disk");
+    fn selector(&self, path: &str, mut value: Value) -> DiskSelector {
         for key in ["min_size", "max_size"] {
             if let Some(size) = value.get_mut(key) {
-                let path = format!("disk.{key}");
-                *size = self.convert::<Size>(&path, size.take()).0.into();
+                *size = self.convert::<Size>(&format!("{path}.{key}"), size.take()).0.into();
             }
         }
-        self.convert("disk", value)
+        self.convert(path, value)
+    }
+
+    fn scratch(&self) -> Scratch {
+        let mut value = self.value("scratch");
+        let disk = value.as_object_mut().and_then(|table| table.remove("disk"));
+        let disk = disk.map(|disk| self.selector("scratch.disk", disk)).unwrap_or_default();
+        Scratch { disk, ..self.convert("scratch", value) }
     }
 
     fn users(&self) -> BTreeMap<UserName, User> {

@@ -107,6 +107,39 @@ pub struct LogLine {
     pub text: String,
 }
 
+/// The last sign of life of a running diskless node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sighting {
+    /// The node.
+    pub node: NodeName,
+    /// The attempt that it runs from.
+    pub attempt: AttemptId,
+    /// When the head heard it.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// For how long it had run then, in seconds.
+    pub uptime: u64,
+    /// The version of its image, in its own words.
+    pub version: String,
+}
+
+/// An ssh host key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HostKey {
+    /// The file's name: `ssh_host_ed25519_key`.
+    pub name: String,
+    /// The private half.
+    pub private: String,
+    /// The public half, one line.
+    pub public: String,
+}
+
+impl std::fmt::Debug for HostKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HostKey {{ {}, {} }}", self.name, self.public.trim_end())
+    }
+}
+
 /// Most log lines kept per attempt; later ones are counted and dropped.
 pub const MAX_LOG_LINES: u64 = 20_000;
 /// Most discovered machines kept; the one seen longest ago makes room.
@@ -182,6 +215,15 @@ pub trait Store: Send + Sync {
     async fn append_log(&self, attempt: AttemptId, lines: &[LogLine]) -> Result<()>;
     /// Lines after `after`, at most `limit`.
     async fn log(&self, attempt: AttemptId, after: u64, limit: u32) -> Result<Vec<LogLine>>;
+
+    /// The last sign of life of every node that gave one.
+    async fn sightings(&self) -> Result<Vec<Sighting>>;
+    /// Records a sign of life in place of the last one.
+    async fn put_sighting(&self, seen: &Sighting) -> Result<()>;
+    /// A node's ssh host keys, by their names; none if none were ever made.
+    async fn host_keys(&self, node: &NodeName) -> Result<Vec<HostKey>>;
+    /// Keeps a node's host keys, unless it has some: returns those that it has from now on.
+    async fn keep_host_keys(&self, node: &NodeName, keys: &[HostKey]) -> Result<Vec<HostKey>>;
 
     /// All leases of the pool.
     async fn leases(&self) -> Result<Vec<Lease>>;

@@ -10,3 +10,4 @@ pub mod lock;
 pub mod objects;
 pub mod port;
 pub mod private_file;
+pub mod ssh_keygen;

@@ -13,6 +13,7 @@ use crate::app::Head;
 use crate::app::answer_script::{Ask, answer_script, first_script};
 use crate::app::boot_file::{Content, Name, boot_file};
 use crate::app::take_over::take_over;
+use crate::app::take_over_diskless::take_over_diskless;
 use crate::domain::facts::Facts;
 use crate::domain::node::{Arch, Firmware};
 
@@ -71,15 +72,32 @@ pub(super) async fn file(
     headers: HeaderMap,
 ) -> Response<Body> {
     let name = match file.as_str() {
-        "linux" => Name::Kernel,
-        "initrd.gz" => Name::Initrd,
+        "linux" | "vmlinuz" => Name::Kernel,
+        "initrd.gz" | "initrd.img" => Name::Initrd,
         "preseed.cfg" => Name::Preseed,
         "ks.cfg" => Name::Kickstart,
+        "node.cpio" => Name::Archive,
+        "root.squashfs" => Name::Root("root.squashfs"),
+        "base.squashfs" => Name::Root("base.squashfs"),
         _ => return refused(),
     };
     match boot_file(&head, &token, name, ipv4(peer), method == Method::GET, OffsetDateTime::now_utc()).await {
         Ok(Some(Content::File(path))) => files::serve(path, &method, &headers).await,
         Ok(Some(Content::Text(text))) => plain(StatusCode::OK, text),
+        Ok(Some(Content::Bytes(bytes))) => files::archive(bytes),
+        Ok(None) => refused(),
+        Err(error) => failed(&error),
+    }
+}
+
+/// A diskless root takes over.
+pub(super) async fn take_over_archive(
+    State(head): State<Head>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(token): Path<String>,
+) -> Response<Body> {
+    match take_over_diskless(&head, &token, ipv4(peer), OffsetDateTime::now_utc()).await {
+        Ok(Some(bytes)) => files::archive(bytes),
         Ok(None) => refused(),
         Err(error) => failed(&error),
     }

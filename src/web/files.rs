@@ -48,6 +48,14 @@ pub fn plain(status: StatusCode, text: impl Into<String>) -> Response<Body> {
     response
 }
 
+/// A small archive that was made for this answer.
+pub fn archive(bytes: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(bytes));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 struct Asked {
     range: Option<String>,
     if_range: Option<String>,

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `GET /boot.ipxe`, `GET /script?mac=...` | loaders |
 //! | `GET /boot/TOKEN/FILE` | booting nodes: `linux`, `initrd.gz`, `preseed.cfg` or `ks.cfg`, `takeover.sh` |
+//! | `GET /boot/TOKEN/FILE` | diskless nodes: `vmlinuz`, `initrd.img`, `node.cpio`, `root.squashfs`, `base.squashfs` |
+//! | `POST /boot/TOKEN/takeover` | diskless nodes: report token and secrets, once |
 //! | `POST /report/EVENT`, `GET /report/late.sh` | installers and installed systems, report token as bearer |
 //! | `GET /mirror/NAME/PATH` | the published snapshot |
 //! | `GET /snapshots/NAME/ID/PATH` | a named snapshot |
@@ -46,6 +48,7 @@ fn router(head: Head) -> Router {
         .route("/script", get(boot::script).head(only_get))
         .route("/boot/{token}/{file}", get(boot::file))
         .route("/boot/{token}/takeover.sh", get(boot::take_over_script).head(only_get))
+        .route("/boot/{token}/takeover", post(boot::take_over_archive))
         .route("/report/late.sh", get(report::late))
         .route("/report/gate", post(report::gate))
         .route("/report/{event}", post(report::report))

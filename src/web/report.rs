@@ -68,7 +68,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 fn read(event: &str, body: &[u8]) -> Option<Report> {
     let text = || String::from_utf8_lossy(body).trim().to_owned();
     Some(match event {
-        "heartbeat" => Report::Heartbeat,
+        "heartbeat" => Report::Heartbeat(form(body)),
         "step" => {
             let form = form(body);
             let units = form.get("units").map_or(Some(0), |units| units.parse().ok())?;

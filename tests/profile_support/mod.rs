@@ -41,7 +41,7 @@ fn settings_of(profile: &str, toml: &str) -> Settings {
 pub fn context(toml: &str, firmware: Firmware) -> Context {
     let suite = |name: &str, signed_by_head| Suite { name: name.into(), components: vec!["main".into()], signed_by_head };
     Context {
-        kind: ProfileKind::Preseed,
+        kind: Installer::Preseed,
         node: NodeFacts {
             name: "node07".parse().unwrap(),
             address: Some(Ipv4Addr::new(10, 0, 0, 7)),
@@ -93,7 +93,7 @@ pub fn kickstart_context(profile: &str, toml: &str, firmware: Firmware) -> Conte
         keys: vec!["keys/vendor".into()],
     };
     let mut context = context("", firmware);
-    context.kind = library().kind(&profile.parse().unwrap()).unwrap();
+    context.kind = library().kind(&profile.parse().unwrap()).unwrap().installer().unwrap();
     context.settings = settings_of(profile, toml);
     context.attempt.profile = profile.parse().unwrap();
     context.mirror = MirrorFacts {

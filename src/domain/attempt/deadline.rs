@@ -39,19 +39,21 @@ pub struct Limits {
     pub loader: u64,
     /// From the loader's script to the kernel.
     pub kernel: u64,
-    /// From the kernel to the installer's first word.
+    /// From the kernel to the installer's first word, or to the mount or fetch of a diskless root.
     pub installer: u64,
+    /// From there to the diskless root's take-over: an image may be large, and many nodes may fetch it at once.
+    pub root: u64,
     /// Without progress while installing.
     pub stall: u64,
     /// For the whole installation.
     pub install: u64,
-    /// From the installer's end to the call home.
+    /// From the installer's end, or the diskless root's take-over, to the call home.
     pub first_boot: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { loader: 300, kernel: 180, installer: 300, stall: 600, install: 3600, first_boot: 900 }
+        Self { loader: 300, kernel: 180, installer: 300, root: 1800, stall: 600, install: 3600, first_boot: 900 }
     }
 }
 
@@ -62,7 +64,9 @@ pub fn overdue(state: &State, clocks: &Clocks, limits: &Limits) -> Option<String
     match state {
         State::Booting { stage: BootStage::Dhcp, .. } => past(clocks.stage, limits.loader, "no loader asked for its script"),
         State::Booting { stage: BootStage::Loader, .. } => past(clocks.stage, limits.kernel, "the kernel was not fetched"),
-        State::Booting { stage: BootStage::Kernel, .. } => past(clocks.stage, limits.installer, "the installer gave no sign of life"),
+        State::Booting { stage: BootStage::Kernel, .. } => past(clocks.stage, limits.installer, "nothing was heard after the kernel"),
+        State::Booting { stage: BootStage::Root, .. } => past(clocks.stage, limits.root, "the diskless root did not take over"),
+        State::Starting => past(clocks.stage, limits.first_boot, "the diskless system did not call home"),
         State::Installing { .. } => past(clocks.install, limits.install, "the installation ran")
             .or_else(|| past(clocks.stage, limits.stall, "the installation made no progress")),
         State::Finishing { .. } => past(clocks.stage, limits.first_boot, "the installed system did not call home"),

@@ -3,6 +3,7 @@
 //! [`State`] says where an attempt stands, [`step`](step::step) is the only way from one state to the next, and
 //! [`deadline`] tells when a state has lasted too long. All three are pure; `docs/lifecycle.md` is printed from them.
 
+pub mod boot;
 pub mod deadline;
 pub mod state;
 pub mod step;
@@ -18,7 +19,7 @@ use time::OffsetDateTime;
 use super::checksum::Sha256;
 use super::disk::Disk;
 use super::mac::MacAddr;
-use super::name::{MirrorName, NodeName, ProfileName, SnapshotId};
+use super::name::{ImageName, MirrorName, NodeName, ProfileName, SnapshotId, VersionId};
 use super::node::Firmware;
 use super::profile::ProfileKind;
 use super::variables::Merged;
@@ -38,12 +39,30 @@ pub struct Order {
     pub kind: ProfileKind,
     /// SHA-256 over the profile's files and those it extends.
     pub profile_digest: Sha256,
-    /// The mirror to install from.
+    /// The mirror to install from; for a diskless node the one that its image was made from.
     pub mirror: MirrorName,
-    /// The snapshot to install.
+    /// The snapshot to install; for a diskless node the one that its image was made from.
     pub snapshot: SnapshotId,
+    /// What a diskless node runs from; `None` where one is installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageRef>,
     /// The merged variables and where each came from.
     pub variables: Merged,
+}
+
+/// A version of an image.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ImageRef {
+    /// The image.
+    pub name: ImageName,
+    /// Its version.
+    pub version: VersionId,
+}
+
+impl std::fmt::Display for ImageRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.name, self.version)
+    }
 }
 
 /// One attempt as the store keeps it.

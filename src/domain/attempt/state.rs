@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How often the installer's loader script is handed out within one attempt. A machine that asks more often never got
-/// the installer to run, and would go on for ever.
+/// How often the loader's script is handed out within one attempt. A machine that asks more often never got the installer
+/// or its root to run, and would go on for ever.
 pub const MAX_FETCHES: u8 = 3;
 
 /// Where an attempt stands.
@@ -14,13 +14,15 @@ pub const MAX_FETCHES: u8 = 3;
 pub enum State {
     /// Waiting for the node to boot over the network.
     Armed,
-    /// The node is on its way to the installer.
+    /// The node is on its way to the installer, or to its diskless root.
     Booting {
         /// How far it has come.
         stage: BootStage,
-        /// How often the installer's loader script was handed out.
+        /// How often the loader's script was handed out.
         fetches: u8,
     },
+    /// A diskless root has taken over and has not called home yet.
+    Starting,
     /// The installer runs.
     Installing {
         /// What it does, in its own words, bounded: `started`, `gate`, `base-system`.
@@ -41,7 +43,7 @@ pub enum State {
         /// True once the node was seen to boot after the installation.
         first_boot: bool,
     },
-    /// The installed system called home.
+    /// The installed or diskless system called home.
     Verified,
     /// Ended without success.
     Failed(Failure),
@@ -60,10 +62,12 @@ pub enum State {
 pub enum BootStage {
     /// It asked for an address and a loader.
     Dhcp,
-    /// A loader asked for its script and was given the installer's.
+    /// A loader asked for its script and was given it.
     Loader,
-    /// It fetched the installer's kernel.
+    /// It fetched the kernel.
     Kernel,
+    /// It mounts or fetches its diskless root.
+    Root,
 }
 
 /// Whether the installer may write to a disk.
@@ -100,6 +104,8 @@ pub enum Stage {
     Armed,
     /// See [`State::Booting`].
     Booting,
+    /// See [`State::Starting`].
+    Starting,
     /// See [`State::Installing`].
     Installing,
     /// See [`State::Finishing`].
@@ -128,8 +134,8 @@ macro_rules! display {
     };
 }
 
-display!(BootStage, Dhcp = "dhcp", Loader = "loader", Kernel = "kernel");
-display!(Stage, Armed = "armed", Booting = "booting", Installing = "installing", Finishing = "finishing");
+display!(BootStage, Dhcp = "dhcp", Loader = "loader", Kernel = "kernel", Root = "root");
+display!(Stage, Armed = "armed", Booting = "booting", Starting = "starting", Installing = "installing", Finishing = "finishing");
 display!(Class, Transient = "transient", Deterministic = "deterministic", Aborted = "aborted");
 
 impl State {
@@ -138,6 +144,7 @@ impl State {
         match self {
             Self::Armed => "armed".into(),
             Self::Booting { stage, .. } => format!("booting/{stage}"),
+            Self::Starting => "starting".into(),
             Self::Installing { step, .. } => format!("installing/{step}"),
             Self::Finishing { first_boot: false } => "finishing".into(),
             Self::Finishing { first_boot: true } => "finishing/first-boot".into(),
@@ -152,12 +159,15 @@ impl State {
     pub fn every_kind() -> Vec<(&'static str, State)> {
         let installing = |gate, heard| Self::Installing { step: "disks".into(), percent: 20, units: 90, gate, heard };
         let open = || Gate::Open { disk: "/dev/vda".into() };
-        let failed = |class, wrote| Self::Failed(Failure { stage: Stage::Installing, class, reason: "example".into(), wrote });
+        let failed_in = |stage, class, wrote| Self::Failed(Failure { stage, class, reason: "example".into(), wrote });
+        let failed = |class, wrote| failed_in(Stage::Installing, class, wrote);
         vec![
             ("armed", Self::Armed),
             ("booting/dhcp", Self::Booting { stage: BootStage::Dhcp, fetches: 0 }),
             ("booting/loader", Self::Booting { stage: BootStage::Loader, fetches: 1 }),
             ("booting/kernel, third fetch", Self::Booting { stage: BootStage::Kernel, fetches: MAX_FETCHES }),
+            ("booting/root", Self::Booting { stage: BootStage::Root, fetches: 1 }),
+            ("starting", Self::Starting),
             ("installing, report token unused", installing(Gate::Closed, false)),
             ("installing, gate closed", installing(Gate::Closed, true)),
             ("installing, gate open", installing(open(), true)),
@@ -168,6 +178,7 @@ impl State {
             ("failed (transient) after the gate", failed(Class::Transient, true)),
             ("failed (deterministic) after the gate", failed(Class::Deterministic, true)),
             ("failed (aborted) after the gate", failed(Class::Aborted, true)),
+            ("failed (transient) while starting", failed_in(Stage::Starting, Class::Transient, false)),
             ("fallback", Self::Fallback),
             ("held", Self::Held { reason: "example".into() }),
         ]
@@ -178,6 +189,7 @@ impl State {
         match self {
             Self::Armed => Some(Stage::Armed),
             Self::Booting { .. } => Some(Stage::Booting),
+            Self::Starting => Some(Stage::Starting),
             Self::Installing { .. } => Some(Stage::Installing),
             Self::Finishing { .. } => Some(Stage::Finishing),
             Self::Verified | Self::Failed(_) | Self::Fallback | Self::Held { .. } => None,
@@ -189,7 +201,7 @@ impl State {
         self.stage().is_none()
     }
 
-    /// True if a loader that asks now is given the installer.
+    /// True if a loader that asks now is given what was ordered: the installer, or the diskless root.
     pub fn serves_installer(&self) -> bool {
         match self {
             Self::Armed => true,
@@ -204,7 +216,16 @@ impl State {
             Self::Installing { gate, .. } => matches!(gate, Gate::Open { .. }),
             Self::Finishing { .. } | Self::Verified => true,
             Self::Failed(failure) => failure.wrote,
-            Self::Armed | Self::Booting { .. } | Self::Fallback | Self::Held { .. } => false,
+            Self::Armed | Self::Booting { .. } | Self::Starting | Self::Fallback | Self::Held { .. } => false,
+        }
+    }
+
+    /// True if a system runs, or may run, that was given the report token to call home with.
+    pub fn may_call_home(&self) -> bool {
+        match self {
+            Self::Starting => true,
+            Self::Failed(failure) => failure.wrote || failure.stage == Stage::Starting,
+            other => other.may_have_written(),
         }
     }
 
@@ -215,6 +236,8 @@ impl State {
             Self::Booting { stage: BootStage::Dhcp, .. } => 1,
             Self::Booting { stage: BootStage::Loader, .. } => 2,
             Self::Booting { stage: BootStage::Kernel, .. } => 3,
+            Self::Booting { stage: BootStage::Root, .. } => 4,
+            Self::Starting => 5,
             Self::Installing { percent, gate, .. } => 10 + u32::from(*percent) + if matches!(gate, Gate::Open { .. }) { 1 } else { 0 },
             Self::Finishing { first_boot } => 200 + u32::from(*first_boot),
             Self::Verified => 300,

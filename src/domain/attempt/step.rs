@@ -14,8 +14,18 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// It fetched the installer's kernel.
+    /// It fetched the kernel.
     KernelServed,
+    /// It mounts its diskless root, or fetches it.
+    RootAsked,
+    /// The diskless root has taken over and has been given the report token.
+    Started,
+    /// A diskless node boots anew, and this attempt is not the one for it: it was never heard of, or what was ordered is not
+    /// what the node shall be any more.
+    Replaced {
+        /// Which of the two.
+        reason: String,
+    },
     /// The installer runs and has been given the report token.
     TookOver,
     /// The installer said what it is doing.
@@ -44,7 +54,7 @@ pub enum Event {
         /// What it said.
         reason: String,
     },
-    /// The installed system called home.
+    /// The installed or diskless system called home.
     CalledHome,
     /// A deadline passed.
     Overdue {
@@ -80,6 +90,9 @@ impl Event {
             Self::LoaderAsked => "loader asked",
             Self::Unservable { .. } => "unservable",
             Self::KernelServed => "kernel served",
+            Self::RootAsked => "root asked",
+            Self::Started => "root took over",
+            Self::Replaced { .. } => "replaced",
             Self::TookOver => "installer took over",
             Self::Reported { .. } => "installer reported",
             Self::GateOpened { .. } => "gate opened",
@@ -110,6 +123,16 @@ pub fn step(state: &State, event: &Event) -> Result<(State, Vec<Effect>), Reject
         },
         Event::KernelServed => kernel_served(state).ok_or_else(rejected)?,
         Event::TookOver => took_over(state).ok_or_else(rejected)?,
+        Event::RootAsked => root_asked(state).ok_or_else(rejected)?,
+        Event::Started => match state {
+            // Once: what is given with it must not be had again by a user of the running system.
+            State::Booting { fetches: 1.., .. } => State::Starting,
+            _ => return Err(rejected()),
+        },
+        Event::Replaced { reason } => match state {
+            State::Armed | State::Booting { .. } | State::Starting => failed(state, Class::Transient, reason).ok_or_else(rejected)?,
+            _ => return Err(rejected()),
+        },
         Event::Reported { step, percent, units } => reported(state, step, *percent, *units).ok_or_else(rejected)?,
         Event::GateOpened { disk } => gate_opened(state, disk).ok_or_else(rejected)?,
         Event::GateRefused { reason } => match state {
@@ -118,7 +141,9 @@ pub fn step(state: &State, event: &Event) -> Result<(State, Vec<Effect>), Reject
         },
         Event::Done => done(state).ok_or_else(rejected)?,
         Event::GaveUp { reason } => match state {
-            State::Installing { .. } | State::Finishing { .. } => failed(state, Class::Deterministic, reason).ok_or_else(rejected)?,
+            State::Starting | State::Installing { .. } | State::Finishing { .. } => {
+                failed(state, Class::Deterministic, reason).ok_or_else(rejected)?
+            }
             _ => return Err(rejected()),
         },
         Event::CalledHome => called_home(state).ok_or_else(rejected)?,
@@ -161,13 +186,24 @@ fn loader_asked(state: &State) -> State {
         State::Installing { gate: Gate::Closed, .. } => {
             fail(state, Stage::Installing, Class::Transient, "rebooted before the write gate; nothing was written")
         }
-        State::Verified | State::Failed(_) | State::Fallback | State::Held { .. } => state.clone(),
+        State::Starting | State::Verified | State::Failed(_) | State::Fallback | State::Held { .. } => state.clone(),
     }
 }
 
 fn kernel_served(state: &State) -> Option<State> {
     match state {
-        State::Booting { fetches, .. } if *fetches > 0 => Some(State::Booting { stage: BootStage::Kernel, fetches: *fetches }),
+        State::Booting { fetches, stage } if *fetches > 0 => {
+            Some(State::Booting { stage: (*stage).max(BootStage::Kernel), fetches: *fetches })
+        }
+        _ => None,
+    }
+}
+
+fn root_asked(state: &State) -> Option<State> {
+    match state {
+        State::Booting { fetches, .. } if *fetches > 0 => Some(State::Booting { stage: BootStage::Root, fetches: *fetches }),
+        // A client that mounts again after the head was away, or that mounts a second time.
+        State::Starting | State::Verified | State::Failed(_) => Some(state.clone()),
         _ => None,
     }
 }
@@ -195,7 +231,7 @@ fn reported(state: &State, word: &str, done: u8, worked: u32) -> Option<State> {
                 heard: true,
             })
         }
-        State::Finishing { .. } | State::Verified | State::Failed(_) => Some(state.clone()),
+        State::Starting | State::Finishing { .. } | State::Verified | State::Failed(_) => Some(state.clone()),
         _ => None,
     }
 }
@@ -224,7 +260,9 @@ fn done(state: &State) -> Option<State> {
 fn called_home(state: &State) -> Option<State> {
     match state {
         State::Installing { gate: Gate::Open { .. }, .. } | State::Finishing { .. } | State::Verified => Some(State::Verified),
+        State::Starting => Some(State::Verified),
         State::Failed(Failure { class: Class::Transient, wrote: true, .. }) => Some(State::Verified),
+        State::Failed(Failure { class: Class::Transient, stage: Stage::Starting, .. }) => Some(State::Verified),
         _ => None,
     }
 }

@@ -19,6 +19,9 @@ fn events() -> Vec<Event> {
         Event::LoaderAsked,
         Event::Unservable { reason: "r".into() },
         Event::KernelServed,
+        Event::RootAsked,
+        Event::Started,
+        Event::Replaced { reason: "r".into() },
         Event::TookOver,
         Event::Reported { step: "base-system".into(), percent: 40, units: 7 },
         Event::GateOpened { disk: "/dev/vda".into() },
@@ -43,27 +46,52 @@ fn cell(state: &State, event: &Event) -> String {
 
 #[test]
 fn every_state_times_every_event() {
-    // dhcp, loader, unservable, kernel, took over, report, gate yes, gate no, done, gave up, home, overdue, abort
+    // dhcp, loader, unservable, kernel, root, started, replaced, took over, report, gate yes, gate no, done, gave up, home, overdue, abort
     let (t, d, a) = ("failed:transient", "failed:deterministic", "failed:aborted");
-    let expected: Vec<[&str; 13]> = vec![
-        /* armed              */ ["booting/dhcp", "booting/loader", d, "-", "-", "-", "-", "-", "-", "-", "-", t, a],
-        /* booting/dhcp       */ ["=", "booting/loader", d, "-", "-", "-", "-", "-", "-", "-", "-", t, a],
+    let expected: Vec<[&str; 16]> = vec![
+        /* armed              */ ["booting/dhcp", "booting/loader", d, "-", "-", "-", t, "-", "-", "-", "-", "-", "-", "-", t, a],
+        /* booting/dhcp       */ ["=", "booting/loader", d, "-", "-", "-", t, "-", "-", "-", "-", "-", "-", "-", t, a],
         /* booting/loader     */
-        ["=", "booting/loader", d, "booting/kernel", "installing/started", "-", "-", "-", "-", "-", "-", t, a],
-        /* booting/kernel, 3  */ ["=", t, d, "=", "installing/started", "-", "-", "-", "-", "-", "-", t, a],
-        /* installing, unheard */ ["=", t, d, "-", "=", "installing/base-system", "installing/gate", d, "-", d, "-", t, a],
-        /* installing, closed */ ["=", t, d, "-", "-", "installing/base-system", "installing/gate", d, "-", d, "-", t, a],
+        [
+            "=",
+            "booting/loader",
+            d,
+            "booting/kernel",
+            "booting/root",
+            "starting",
+            t,
+            "installing/started",
+            "-",
+            "-",
+            "-",
+            "-",
+            "-",
+            "-",
+            t,
+            a,
+        ],
+        /* booting/kernel, 3  */
+        ["=", t, d, "=", "booting/root", "starting", t, "installing/started", "-", "-", "-", "-", "-", "-", t, a],
+        /* booting/root       */
+        ["=", "booting/root", d, "=", "=", "starting", t, "installing/started", "-", "-", "-", "-", "-", "-", t, a],
+        /* starting           */ ["=", "=", "-", "-", "=", "-", t, "-", "=", "-", "-", "-", d, "verified", t, a],
+        /* installing, unheard */
+        ["=", t, d, "-", "-", "-", "-", "=", "installing/base-system", "installing/gate", d, "-", d, "-", t, a],
+        /* installing, closed */
+        ["=", t, d, "-", "-", "-", "-", "-", "installing/base-system", "installing/gate", d, "-", d, "-", t, a],
         /* installing, open   */
-        ["=", "finishing/first-boot", d, "-", "-", "installing/base-system", "=", d, "finishing", d, "verified", t, a],
-        /* finishing          */ ["=", "finishing/first-boot", "-", "-", "-", "=", "-", "-", "=", d, "verified", t, a],
-        /* first boot         */ ["=", "=", "-", "-", "-", "=", "-", "-", "=", d, "verified", t, a],
-        /* verified           */ ["=", "=", "-", "-", "-", "=", "-", "-", "=", "-", "=", "-", "-"],
-        /* failed, clean      */ ["=", "=", "-", "-", "-", "=", "-", "-", "-", "-", "-", "-", "-"],
-        /* failed, wrote      */ ["=", "=", "-", "-", "-", "=", "-", "-", "finishing", "-", "verified", "-", "-"],
-        /* failed for good    */ ["=", "=", "-", "-", "-", "=", "-", "-", "-", "-", "-", "-", "-"],
-        /* aborted            */ ["=", "=", "-", "-", "-", "=", "-", "-", "-", "-", "-", "-", "-"],
-        /* fallback           */ ["=", "=", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-"],
-        /* held               */ ["=", "=", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-"],
+        ["=", "finishing/first-boot", d, "-", "-", "-", "-", "-", "installing/base-system", "=", d, "finishing", d, "verified", t, a],
+        /* finishing          */
+        ["=", "finishing/first-boot", "-", "-", "-", "-", "-", "-", "=", "-", "-", "=", d, "verified", t, a],
+        /* first boot         */ ["=", "=", "-", "-", "-", "-", "-", "-", "=", "-", "-", "=", d, "verified", t, a],
+        /* verified           */ ["=", "=", "-", "-", "=", "-", "-", "-", "=", "-", "-", "=", "-", "=", "-", "-"],
+        /* failed, clean      */ ["=", "=", "-", "-", "=", "-", "-", "-", "=", "-", "-", "-", "-", "-", "-", "-"],
+        /* failed, wrote      */ ["=", "=", "-", "-", "=", "-", "-", "-", "=", "-", "-", "finishing", "-", "verified", "-", "-"],
+        /* failed for good    */ ["=", "=", "-", "-", "=", "-", "-", "-", "=", "-", "-", "-", "-", "-", "-", "-"],
+        /* aborted            */ ["=", "=", "-", "-", "=", "-", "-", "-", "=", "-", "-", "-", "-", "-", "-", "-"],
+        /* failed, starting   */ ["=", "=", "-", "-", "=", "-", "-", "-", "=", "-", "-", "-", "-", "verified", "-", "-"],
+        /* fallback           */ ["=", "=", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-"],
+        /* held               */ ["=", "=", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-"],
     ];
     let states = State::every_kind();
     assert_eq!(states.len(), expected.len());

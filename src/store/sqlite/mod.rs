@@ -10,6 +10,7 @@
 
 mod attempts;
 mod discovered;
+mod diskless;
 mod fault;
 mod file;
 mod leases;
@@ -27,7 +28,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Sqlite, SqlitePool, Transaction};
 use time::OffsetDateTime;
 
-use super::{LogLine, Result, Store};
+use super::{HostKey, LogLine, Result, Sighting, Store};
 use crate::domain::attempt::{Attempt, AttemptId, Order};
 use crate::domain::facts::Facts;
 use crate::domain::lease::Lease;
@@ -253,6 +254,28 @@ impl Store for SqliteStore {
     async fn log(&self, attempt: AttemptId, after: u64, limit: u32) -> Result<Vec<LogLine>> {
         let mut at = self.read_one().await?;
         self.tell(log::after(&mut at, attempt, after, limit).await)
+    }
+
+    async fn sightings(&self) -> Result<Vec<Sighting>> {
+        let mut at = self.read_one().await?;
+        self.tell(diskless::sightings(&mut at).await)
+    }
+
+    async fn put_sighting(&self, seen: &Sighting) -> Result<()> {
+        let mut at = self.write().await?;
+        let done = diskless::put_sighting(&mut at, seen).await;
+        self.finish(at, done).await
+    }
+
+    async fn host_keys(&self, node: &NodeName) -> Result<Vec<HostKey>> {
+        let mut at = self.read_one().await?;
+        self.tell(diskless::host_keys(&mut at, node).await)
+    }
+
+    async fn keep_host_keys(&self, node: &NodeName, keys: &[HostKey]) -> Result<Vec<HostKey>> {
+        let mut at = self.write().await?;
+        let done = diskless::keep_host_keys(&mut at, node, keys).await;
+        self.finish(at, done).await
     }
 
     async fn leases(&self) -> Result<Vec<Lease>> {

@@ -7,7 +7,7 @@ use sqlx::{Row, SqliteConnection, SqlitePool};
 use super::fault::Fault;
 
 /// All migrations in order; the first brings version 1. A migration that was ever released never changes.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_first.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_diskless.sql")];
 /// The version after all migrations.
 pub const KNOWN: i64 = MIGRATIONS.len() as i64;
 

@@ -53,6 +53,7 @@ fn order() -> Order {
         profile_digest: Sha256::of(b""),
         mirror: "debian-13".parse().unwrap(),
         snapshot: "20261121T045300Z-3f9a2c41".parse().unwrap(),
+        image: None,
         variables: Merged::default(),
     }
 }

@@ -1,0 +1,160 @@
+//! What the boot files of a diskless node are made of: its attempt's order, the version of its image, and the head itself.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::diskless_order::version;
+use super::export_path::export_path;
+use super::material::Surroundings;
+use super::{Error, Head, Result};
+use crate::config::Config;
+use crate::domain::attempt::{Attempt, Order};
+use crate::domain::image::ImageVersion;
+use crate::domain::mac::MacAddr;
+use crate::domain::node::Node;
+use crate::domain::profile::ProfileKind;
+use crate::image::layout::VersionDir;
+use crate::provision::Settings;
+use crate::provision::context::{Host, MASK};
+use crate::provision::cpio::Archive;
+use crate::provision::node_archive::{self, Boot, RootFile};
+use crate::provision::tokens::{self, Purpose};
+
+/// What one boot is made of.
+#[derive(Clone, Debug)]
+pub struct DisklessMaterial {
+    config: Arc<Config>,
+    node: Node,
+    mac: Option<MacAddr>,
+    number: u32,
+    kind: ProfileKind,
+    record: ImageVersion,
+    dir: VersionDir,
+    boot_url: String,
+    head_url: String,
+    export: Option<String>,
+    hosts: Vec<Host>,
+    machine_id: String,
+    settings: Settings,
+}
+
+impl DisklessMaterial {
+    /// For an attempt; what it ordered is what it gets, whatever has changed since.
+    ///
+    /// # Errors
+    /// If the version is gone, or the frozen variables do not read.
+    pub async fn of_attempt(head: &Head, node: &Node, attempt: &Attempt) -> Result<Self> {
+        let url = format!("{}/boot/{}", head.config.http_base(), tokens::mint(&head.token_secret, attempt.id, Purpose::Boot));
+        let settings = Settings::read(&attempt.order.variables)
+            .map_err(|wrong| Error::Refused(wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+        let surroundings = Surroundings::of(head).await?;
+        let mac = attempt.progress.booted_mac;
+        let made = Self::new(head, &surroundings, node, &attempt.order, settings)?;
+        Ok(Self { number: attempt.number, boot_url: url, mac: mac.or(made.mac), ..made })
+    }
+
+    /// For an attempt that does not exist yet.
+    ///
+    /// # Errors
+    /// If the order names no version that is there.
+    pub fn new(head: &Head, surroundings: &Surroundings, node: &Node, order: &Order, settings: Settings) -> Result<Self> {
+        let image = order.image.as_ref().ok_or_else(|| Error::Refused(format!("profile `{}` runs from no image", order.profile)))?;
+        let (record, dir) = version(&head.data, image)?;
+        Ok(Self {
+            config: head.config.clone(),
+            node: node.clone(),
+            mac: node.macs.first().copied(),
+            number: 0,
+            kind: order.kind,
+            record,
+            dir,
+            boot_url: format!("{}/boot/{MASK}", head.config.http_base()),
+            head_url: head.config.http_base(),
+            export: export_path(&node.name, order),
+            hosts: surroundings.hosts().to_vec(),
+            machine_id: tokens::machine_id(&head.token_secret, &node.name),
+            settings,
+        })
+    }
+
+    fn boot(&self) -> Boot<'_> {
+        let dhcp = &self.config.dhcp;
+        let named =
+            |servers: &Vec<crate::provision::values::HostOrAddress>| servers.iter().map(|server| server.as_str().to_owned()).collect();
+        Boot {
+            node: &self.node.name,
+            domain: &self.config.domain,
+            attempt: self.number,
+            kind: self.kind,
+            version: &self.record.id,
+            mac: self.mac,
+            address: self.node.address,
+            subnet: self.config.subnet,
+            router: dhcp.gateway,
+            dns: &dhcp.dns,
+            ntp: self.settings.ntp.as_ref().map_or_else(|| dhcp.ntp.iter().map(ToString::to_string).collect(), named),
+            head: self.config.address,
+            head_url: &self.head_url,
+            boot_url: &self.boot_url,
+            syslog_port: self.config.syslog_port,
+            export: self.export.clone(),
+            nfs_ports: None,
+            root: self.root_file(),
+            hosts: &self.hosts,
+            machine_id: self.machine_id.clone(),
+            settings: &self.settings,
+        }
+    }
+
+    fn root_file(&self) -> Option<RootFile> {
+        let file = |name, artefact: &crate::domain::image::Artefact| RootFile { name, bytes: artefact.bytes, sha256: artefact.sha256 };
+        match self.kind {
+            ProfileKind::Ram => Some(file("root.squashfs", &self.record.root_squashfs)),
+            ProfileKind::RamUsr => Some(file("base.squashfs", &self.record.base_squashfs)),
+            _ => None,
+        }
+    }
+
+    /// The kernel command line.
+    pub fn kernel_arguments(&self) -> String {
+        node_archive::kernel_arguments(&self.boot())
+    }
+
+    /// What the loader appends to the initial RAM disk.
+    pub fn archive(&self) -> Archive {
+        node_archive::archive(&self.boot())
+    }
+
+    /// What the archive tells the shell in the initial RAM disk.
+    pub fn env(&self) -> String {
+        node_archive::env(&self.boot())
+    }
+
+    /// Where this attempt's boot files are.
+    pub fn boot_url(&self) -> &str {
+        &self.boot_url
+    }
+
+    /// The kernel.
+    pub fn kernel_path(&self) -> PathBuf {
+        self.dir.kernel()
+    }
+
+    /// The initial RAM disk.
+    pub fn initrd_path(&self) -> PathBuf {
+        self.dir.initrd()
+    }
+
+    /// The compressed root by its name, if this kind of node fetches it.
+    pub fn root_path(&self, name: &str) -> Option<PathBuf> {
+        self.root_file().filter(|root| root.name == name).map(|root| match root.name {
+            "base.squashfs" => self.dir.base_squashfs(),
+            _ => self.dir.root_squashfs(),
+        })
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}
