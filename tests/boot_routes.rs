@@ -149,6 +149,10 @@ impl Lab {
     }
 }
 
+fn kind(wanted: &str) -> State {
+    State::every_kind().into_iter().find(|(name, _)| *name == wanted).unwrap().1
+}
+
 const OVER_HTTP: [Request; 7] =
     [Request::Script, Request::BootFile, Request::TakeOver, Request::Report, Request::Gate, Request::LateScript, Request::Home];
 
@@ -283,7 +287,7 @@ async fn an_ambiguous_disk_is_refused_and_the_reason_kept() {
     let lab = lab().await;
     let attempt = lab.armed("node07").await;
     let report = lab.token(&attempt, Purpose::Report);
-    lab.put(&attempt, &State::every_kind()[5].1).await;
+    lab.put(&attempt, &kind("installing, gate closed")).await;
     let twins = format!("{ONE_DISK}{}", ONE_DISK.replace("vda", "vdb").replace("S1", "S2"));
     let client = Client::builder().local_address(IpAddr::V4(NODE)).no_proxy().build().unwrap();
     let answer = client.post(format!("{}/report/gate", lab.base)).bearer_auth(&report).body(twins).send().await.unwrap();

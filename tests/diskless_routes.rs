@@ -137,7 +137,8 @@ async fn a_stranger_gets_nothing_of_a_diskless_node_and_changes_nothing() {
         }
     }
     // An installer's way to take over opens nothing here.
-    lab.put(&attempt, &State::every_kind()[2].1).await;
+    let (_, loader) = State::every_kind().into_iter().find(|(name, _)| *name == "booting/loader").unwrap();
+    lab.put(&attempt, &loader).await;
     assert_eq!(lab.get(&own.0, "takeover.sh", NODE).await.0, StatusCode::FORBIDDEN);
     assert_eq!(lab.get(&own.0, "preseed.cfg", NODE).await.0, StatusCode::FORBIDDEN);
 }

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use super::super::cpio::Entry;
-use super::super::fixture::settings;
+use crate::provision::cpio::Entry;
+use crate::provision::fixture::settings;
 use super::*;
 
 const HOSTS: &str = "10.0.0.7";
