@@ -147,7 +147,10 @@ fn explain_names_the_layer_of_every_value() {
 #[test]
 fn profiles_are_listed_and_shown() {
     let head = Head::new();
-    assert_eq!(head.done(&["profile", "list", "-o", "name"]), "base\ndebian-13\nfedora\nkickstart\nrocky-9\n");
+    assert_eq!(
+        head.done(&["profile", "list", "-o", "name"]),
+        "base\ndebian-13\ndebian-13-nfs\ndebian-13-nfs-rw\ndebian-13-ram\ndebian-13-ram-usr\ndiskless\nfedora\nkickstart\nrocky-9\n"
+    );
     let shown = head.json(&["profile", "show", "debian-13"]);
     assert_eq!(
         (shown["kind"].as_str(), shown["mirror"].as_str(), shown["origin"].as_str()),

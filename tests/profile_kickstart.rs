@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use kickctl::domain::node::Firmware;
-use kickctl::domain::profile::ProfileKind;
+use kickctl::domain::profile::Installer;
 use kickctl::provision::context::Context;
 use kickctl::provision::kickstart::{Release, lint};
 use kickctl::provision::{Machine, gate, kernel_args};

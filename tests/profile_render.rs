@@ -171,7 +171,12 @@ fn the_installed_systems_sources_name_the_published_mirror_and_who_signed_it() {
 fn the_shipped_profiles_are_whole() {
     let library = library();
     let names: Vec<String> = library.iter().map(|entry| entry.profile.name.to_string()).collect();
-    assert_eq!(names, ["base", "debian-13", "fedora", "kickstart", "rocky-9"]);
+    let diskless = ["debian-13-nfs", "debian-13-nfs-rw", "debian-13-ram", "debian-13-ram-usr"];
+    assert_eq!(names, [&["base", "debian-13"], &diskless[..], &["diskless", "fedora", "kickstart", "rocky-9"]].concat());
+    for name in diskless {
+        assert!(library.kind(&name.parse().unwrap()).unwrap().is_diskless());
+        assert_eq!(library.image(&name.parse().unwrap()).unwrap().unwrap().as_str(), "worker");
+    }
     assert!(library.kind(&"base".parse().unwrap()).is_err());
     assert_eq!(library.mirror(&"debian-13".parse().unwrap()).unwrap().unwrap().as_str(), "debian-13");
 }

@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
+use super::*;
 use crate::provision::cpio::Entry;
 use crate::provision::fixture::settings;
-use super::*;
 
 const HOSTS: &str = "10.0.0.7";
 const DNS: [Ipv4Addr; 1] = [Ipv4Addr::new(10, 0, 0, 1)];

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use kickctl::app::list_profiles::list_profiles;
 use kickctl::domain::node::{Arch, Firmware};
-use kickctl::domain::profile::ProfileKind;
+use kickctl::domain::profile::Installer;
 use kickctl::domain::variables::{Layer, merge};
 use kickctl::provision::Settings;
 use kickctl::provision::context::{AttemptFacts, Context, HeadFacts, Host, MirrorFacts, NetFacts, NodeFacts, Secrets, Suite};
