@@ -1,3 +1,4 @@
 //! Images: roots of diskless nodes, built from a mirror's snapshot, versioned, published.
 
+pub mod guest;
 pub mod layout;

@@ -1,0 +1,71 @@
+# shellcheck shell=sh disable=SC2034,SC2154,SC2015
+# Brings up the network card that the node booted from: of several, the one whose address the loader told.
+
+# The address that BOOTIF (01-52-54-00-...) names, else the one that the head knows.
+boot_mac() {
+	case ${BOOTIF:-} in
+	??-??-??-??-??-??-??) mac=${BOOTIF#*-} ;;
+	*) mac=${KICKCTL_MAC:-} ;;
+	esac
+	echo "$mac" | tr 'A-F-' 'a-f:'
+}
+
+# nic_of MAC: the card's name; nothing if it is not there (yet).
+nic_of() {
+	for card in "$SYS"/class/net/*; do
+		[ -r "$card/address" ] && [ -e "$card/device" ] || continue
+		if [ "$(cat "$card/address")" = "$1" ]; then
+			echo "${card##*/}"
+			return
+		fi
+	done
+	return 1
+}
+
+# ip_for CARD IP: the argument for ipconfig. IP is the kernel's own syntax, CLIENT:SERVER:GATEWAY:MASK:HOST:DEVICE:HOW:DNS:DNS, or a word.
+# Whatever card it names: the one that the node booted from is meant.
+ip_for() {
+	case $2 in
+	*:*:*:*) ;;
+	*)
+		echo "$1"
+		return
+		;;
+	esac
+	echo "$2" | {
+		IFS=: read -r client server gateway mask host _ how rest
+		case $client in
+		'') echo "$1" ;;
+		*) echo "$client:$server:$gateway:$mask:$host:$1:${how:-none}${rest:+:$rest}" ;;
+		esac
+	}
+}
+
+# One try; ipconfig leaves what it learnt in /run/net-CARD.conf.
+address() {
+	case $1 in
+	*:*) ipconfig -t 30 -d "$1" ;;
+	*) ipconfig -t 30 -c dhcp -d "$1" ;;
+	esac
+}
+
+nic_up() {
+	NIC_MAC=$(boot_mac)
+	[ -n "$NIC_MAC" ] || fail 'neither BOOTIF on the kernel command line nor KICKCTL_MAC says which network card to use'
+	waited=0
+	until NIC=$(nic_of "$NIC_MAC"); do
+		waiting "no network card has the address $NIC_MAC (is its driver in the image?)"
+		sleep 1
+	done
+	ip=$(ip_for "$NIC" "${IP:-dhcp}")
+	waited=0
+	until address "$ip" >"$STATE/ipconfig.log" 2>&1 && [ -s "/run/net-$NIC.conf" ]; do
+		waiting "no address for $NIC ($NIC_MAC): $(tail -n 1 "$STATE/ipconfig.log" | printable)"
+		sleep 2
+	done
+	# shellcheck source=/dev/null
+	. "/run/net-$NIC.conf"
+	say "$NIC ($NIC_MAC) is ${IPV4ADDR:-up}"
+	# The card is up for good: initramfs-tools shall not try it again.
+	IP=none
+}
