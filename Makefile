@@ -50,6 +50,7 @@ lint:        ## format, clippy, rustdoc, shellcheck, licences
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 	shellcheck -x -P . tests/lab/*.sh .ci/run
+	shellcheck -x -P . -e SC1091 src/image/guest/boot/*.sh src/image/guest/agent/agent src/image/guest/agent/log src/image/guest/initramfs/hook src/image/guest/initramfs/kickctl
 	if cargo deny --version >/dev/null 2>&1; then cargo deny check licenses; else echo "lint: cargo-deny is not installed; licences not checked"; fi
 
 clean:       ## what was compiled and what the demo left

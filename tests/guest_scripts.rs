@@ -356,7 +356,17 @@ fn disks(machine: &Machine) -> Vec<Disk> {
             _ => Bus::Nvme,
         };
         let ids = vec![format!("id-{serial}")];
-        Disk { name: name.into(), size: gib << 30, serial: serial.into(), wwn: wwn.into(), bus, removable, rotational, ids, ..Disk::default() }
+        Disk {
+            name: name.into(),
+            size: gib << 30,
+            serial: serial.into(),
+            wwn: wwn.into(),
+            bus,
+            removable,
+            rotational,
+            ids,
+            ..Disk::default()
+        }
     };
     vec![
         add("pci0/virtio", "vda", 8, false, true, "V1", "naa.1"),
@@ -382,7 +392,10 @@ fn a_node_chooses_the_disk_that_the_head_would() {
         ("pick=largest", DiskSelector { pick: Some(Pick::Largest), ..any() }),
         ("never=sda pick=largest", DiskSelector { pick: Some(Pick::Largest), never: vec!["sda".into()], ..any() }),
         ("never=/dev/disk/by-id/id-A2 pick=largest", DiskSelector { pick: Some(Pick::Largest), never: vec!["id-A2".into()], ..any() }),
-        ("never=V1 never=eui.5 pick=smallest", DiskSelector { pick: Some(Pick::Smallest), never: vec!["V1".into(), "eui.5".into()], ..any() }),
+        (
+            "never=V1 never=eui.5 pick=smallest",
+            DiskSelector { pick: Some(Pick::Smallest), never: vec!["V1".into(), "eui.5".into()], ..any() },
+        ),
         ("bus=usb", DiskSelector { bus: Some(Bus::Usb), ..any() }),
         ("bus=nvme pick=largest", DiskSelector { bus: Some(Bus::Nvme), pick: Some(Pick::Largest), ..any() }),
         ("bus=nvme", DiskSelector { bus: Some(Bus::Nvme), ..any() }),
@@ -390,9 +403,7 @@ fn a_node_chooses_the_disk_that_the_head_would() {
         ("min_size=600000000000 max_size=1000000000000", {
             DiskSelector { min_size: Some(600_000_000_000), max_size: Some(1_000_000_000_000), ..any() }
         }),
-        ("rotational=true min_size=1000000000000", {
-            DiskSelector { rotational: Some(true), min_size: Some(1_000_000_000_000), ..any() }
-        }),
+        ("rotational=true min_size=1000000000000", { DiskSelector { rotational: Some(true), min_size: Some(1_000_000_000_000), ..any() } }),
     ];
     for shell in SHELLS {
         let machine = Machine::new(shell);
@@ -454,7 +465,7 @@ async fn an_archive_that_is_missing_or_incomplete_ends_in_a_reboot_and_never_in_
 async fn a_failure_is_told_to_the_head_under_the_report_token() {
     let head = Head::start(200, archive(&[("token", "3-secret\n")])).await;
     let machine = Machine::new(SHELLS[0]);
-    fs::write(machine.path("kickctl/env"), head.env("KICKCTL_ROOT_SIZE='1' ")).unwrap();
+    fs::write(machine.path("kickctl/env"), head.env("")).unwrap();
     let console = machine.fails("read_env; fail 'the overlay cannot be mounted'");
     assert!(console.contains("CANNOT START: the overlay cannot be mounted"), "{console}");
     let heard = head.heard();
@@ -562,15 +573,15 @@ fn the_journal_goes_to_the_head_and_goes_on_where_a_lost_connection_left_off() {
         r#"{"__CURSOR":"s=1;i=2","MESSAGE":[98,105,110]}"#,
         r#"{"__CURSOR":"s=1;i=3","MESSAGE":"tab\there, 100% of \/usr"}"#,
     ];
-    let journalctl = format!("#!/bin/sh\necho \"$@\" >>{}\ncat <<'END'\n{}\nEND\nsleep 1\n", machine.path("asked").display(), entries.join("\n"));
+    let journalctl =
+        format!("#!/bin/sh\necho \"$@\" >>{}\ncat <<'END'\n{}\nEND\nsleep 1\n", machine.path("asked").display(), entries.join("\n"));
     fs::write(machine.path("bin/journalctl"), journalctl).unwrap();
     fs::set_permissions(machine.path("bin/journalctl"), fs::Permissions::from_mode(0o755)).unwrap();
     let mut forwarder = Command::new("bash");
     forwarder.arg(source("agent/log")).env("PATH", machine.programs()).env("KICKCTL_STATE", machine.path("state"));
     let _forwarder = Running::start(&mut forwarder);
     let (connection, _) = listener.accept().unwrap();
-    let lines: Vec<syslog::Line> =
-        BufReader::new(connection).lines().take(2).map(|line| syslog::parse(line.unwrap().as_bytes())).collect();
+    let lines: Vec<syslog::Line> = BufReader::new(connection).lines().take(2).map(|line| syslog::parse(line.unwrap().as_bytes())).collect();
     assert_eq!((lines[0].facility, lines[0].severity, lines[0].tag.as_deref()), (4, 3, Some("sshd")));
     assert_eq!(lines[0].message, "a \"quoted\" \"PRIORITY\":\"0\" text <0>1 - - - - - - forged");
     assert_eq!((lines[1].severity, lines[1].message.as_str()), (6, "tab here, 100% of /usr"));

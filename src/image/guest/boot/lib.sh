@@ -40,8 +40,12 @@ ask() {
 		CODE=200
 		return 0
 	fi
-	# busybox 1.35 (Debian 12) dies of -T.
-	[ "$ended" != 139 ] || TIMEOUT=
+	if [ "$ended" = 139 ] && [ -n "$TIMEOUT" ]; then
+		# busybox 1.35 (Debian 12) dies of -T.
+		TIMEOUT=
+		ask "$url" "$out" "$@"
+		return
+	fi
 	CODE=$(sed -n 's|.*HTTP/[0-9.]* \([0-9][0-9][0-9]\).*|\1|p' "$STATE/http.log" | tail -n 1)
 	CODE=${CODE:-000}
 	return 1
