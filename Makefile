@@ -35,8 +35,8 @@ bench:       ## kickctl against aptly; writes target/bench.json
 
 # cargo-fuzz wants a nightly compiler for its sanitizer flags; RUSTC_BOOTSTRAP lets the stable one take them.
 FUZZ_SECONDS ?= 600
-FUZZ_TARGETS ?= header repomd listings updateinfo comps modules treeinfo metalink
-fuzz:        ## every parser of the RPM formats against noise, FUZZ_SECONDS=600 each
+FUZZ_TARGETS ?= header repomd listings updateinfo comps modules treeinfo metalink nfs
+fuzz:        ## every parser of the RPM formats and of NFS calls against noise, FUZZ_SECONDS=600 each
 	cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
 	for target in $(FUZZ_TARGETS); do \
 	    mkdir -p fuzz/corpus/$$target; \

@@ -1,0 +1,4 @@
+//! The part of `net` that a target decodes with.
+
+#[path = "../../src/net/nfs/mod.rs"]
+pub mod nfs;
