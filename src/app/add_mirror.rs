@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Error, Result};
+use super::{Error, Result, rpm_definition};
 use crate::config::Source;
 use crate::config::mirror_file::{self, Archive, MirrorFile};
 use crate::domain::mirror::{Mirror, Upstream};
@@ -29,6 +29,8 @@ pub struct MirrorRequest {
     pub security_url: Option<String>,
     /// Keyrings to verify the archives with.
     pub keyring: Vec<PathBuf>,
+    /// A directory that is to be the mirror: RPM repositories with their metadata, a kickstart tree, a mounted medium.
+    pub path: Option<PathBuf>,
     /// Directories whose packages join the mirror.
     pub local: Vec<PathBuf>,
     /// Say what would be added, and add nothing.
@@ -49,8 +51,14 @@ pub struct AddedMirror {
 /// # Errors
 /// [`Error::Config`] naming line and key, [`Error::Usage`] for an unknown name, [`Error::Refused`] where the mirror exists and differs.
 pub async fn add_mirror(data: &DataDir, request: &MirrorRequest) -> Result<AddedMirror> {
-    let source = definition(request)?;
-    let mut file = mirror_file::read(&source)?;
+    let (source, mut file) = match &request.path {
+        Some(path) => directory(request, path)?,
+        None => {
+            let source = definition(request)?;
+            let file = mirror_file::read(&source)?;
+            (source, file)
+        }
+    };
     let mut notes = Vec::new();
     fill(&mut file, request, &mut notes)?;
     for folder in &request.local {
@@ -100,9 +108,26 @@ pub fn read_mirror(data: &DataDir, name: &MirrorName) -> Result<Mirror> {
     Ok(mirror_file::read(&source)?.meaning(&source, name)?)
 }
 
+/// The definition of a mirror that is a directory.
+fn directory(request: &MirrorRequest, path: &Path) -> Result<(Source, MirrorFile)> {
+    let path = std::path::absolute(path).map_err(|error| io("find the directory", path, error))?;
+    if !path.is_dir() {
+        return Err(Error::Usage(format!("the directory {} is not there", path.display())));
+    }
+    if let Some(file) = rpm_definition::of_tree(&path, &request.keyring) {
+        return Ok((Source::new("the command line", ""), file));
+    }
+    Err(Error::Usage(format!("{} holds no repository: there is no repodata/repomd.xml below it", path.display())))
+}
+
 fn definition(request: &MirrorRequest) -> Result<Source> {
     if let Some(path) = &request.file {
         return Ok(Source::open(path)?);
+    }
+    let made = if request.from_host && shipped(request.name.as_str()).is_none() { rpm_definition::of_host(Path::new("/")) } else { None };
+    if let Some(file) = made {
+        let text = file.to_toml().map_err(|error| Error::Usage(format!("the definition cannot be written: {error}")))?;
+        return Ok(Source::new("/etc/yum.repos.d", text));
     }
     let Some(text) = shipped(request.name.as_str()) else {
         let known: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
@@ -117,6 +142,9 @@ fn definition(request: &MirrorRequest) -> Result<Source> {
 
 /// Fills in addresses and keyrings, from the command line before the host's sources. A security archive that nobody names is left out.
 fn fill(file: &mut MirrorFile, request: &MirrorRequest, notes: &mut Vec<String>) -> Result<()> {
+    if !file.repositories.is_empty() {
+        return fill_rpm(file, request);
+    }
     let host = if request.from_host { host_sources::read(Path::new("/etc/apt")) } else { Vec::new() };
     let ring = |source: Option<&HostSource>| match source {
         _ if !request.keyring.is_empty() => request.keyring.clone(),
@@ -142,6 +170,22 @@ fn fill(file: &mut MirrorFile, request: &MirrorRequest, notes: &mut Vec<String>)
         let text =
             "this machine's apt sources (/etc/apt/sources.list, sources.list.d) name no Debian archive: give its address with --url URL";
         return Err(Error::Usage(text.to_owned()));
+    }
+    Ok(())
+}
+
+/// Keys from the command line before the host's and the definition's.
+fn fill_rpm(file: &mut MirrorFile, request: &MirrorRequest) -> Result<()> {
+    if request.url.is_some() || request.security_url.is_some() {
+        let text =
+            "--url is for mirrors of Debian archives: the addresses of RPM repositories stand in the definition (--file DEFINITION.toml)";
+        return Err(Error::Usage(text.to_owned()));
+    }
+    if request.from_host {
+        rpm_definition::fill_from_host(file, Path::new("/"))?;
+    }
+    for table in file.repositories.iter_mut().filter(|_| !request.keyring.is_empty()) {
+        table.keys.clone_from(&request.keyring);
     }
     Ok(())
 }

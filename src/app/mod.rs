@@ -45,6 +45,7 @@ mod remove_nodes;
 mod render_diskless;
 pub mod render_profile;
 pub mod rollback_mirror;
+mod rpm_definition;
 mod select_nodes;
 mod set_group;
 mod set_nodes;

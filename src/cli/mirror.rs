@@ -44,6 +44,8 @@ enum MirrorCommand {
   kickctl mirror add debian-13 --url http://HOST/debian --security-url http://HOST/debian-security
   kickctl mirror add debian-13 --from-host --local /srv/packages
   kickctl mirror add compute --file compute.toml
+  kickctl mirror add rocky-9 --keyring /srv/keys/RPM-GPG-KEY-Rocky-9
+  kickctl mirror add dvd --path /mnt/dvd
 
 Addresses and keyrings come from this machine's apt sources (--from-host) or from --url; suites from the definition.")]
     Add(Add),
@@ -92,7 +94,7 @@ The published snapshot and those that an assignment or an attempt names are neve
 struct Add {
     /// The mirror's name; without --file one of the definitions that ship with kickctl
     name: MirrorName,
-    /// Take addresses and keyrings from this machine's own apt sources
+    /// Take addresses and keyrings from this machine's own apt sources or .repo files
     #[arg(long)]
     from_host: bool,
     /// The archive's address
@@ -101,6 +103,9 @@ struct Add {
     /// The security archive's address
     #[arg(long, value_name = "URL")]
     security_url: Option<String>,
+    /// A directory that is the mirror: RPM repositories with their repodata/, a kickstart tree, a mounted medium; copied, never linked
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["from_host", "url", "security_url", "local", "file"])]
+    path: Option<PathBuf>,
     /// A directory whose .deb, .udeb and images/ files join the mirror; can be given several times
     #[arg(long, value_name = "DIR")]
     local: Vec<PathBuf>,
@@ -186,8 +191,8 @@ pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
 }
 
 async fn add(context: &Context, args: Add) -> app::Result<Exit> {
-    let Add { name, from_host, url, security_url, local, file, keyring, dry_run } = args;
-    let request = MirrorRequest { name, file, from_host, url, security_url, keyring, local, dry_run };
+    let Add { name, from_host, url, security_url, path, local, file, keyring, dry_run } = args;
+    let request = MirrorRequest { name, file, from_host, url, security_url, keyring, path, local, dry_run };
     let added = add_mirror(&context.data, &request).await?;
     added.notes.iter().for_each(|note| context.note(note));
     if dry_run {

@@ -40,6 +40,11 @@ impl Tree {
         Ok(entry)
     }
 
+    /// True if there is a file of that path.
+    pub fn contains(&self, path: &str) -> bool {
+        self.links.contains_key(path)
+    }
+
     /// Paths and their objects.
     pub fn files(&self) -> impl Iterator<Item = (&str, FileEntry)> {
         self.links.iter().map(|(path, entry)| (path.as_str(), *entry))

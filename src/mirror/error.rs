@@ -110,6 +110,42 @@ pub enum Error {
         /// Why.
         source: Box<IndexError>,
     },
+    /// Metadata of an RPM repository or kickstart tree does not read, or is not what it should be.
+    #[error("{url} is refused: {problem}. Nothing was taken from it")]
+    Metadata {
+        /// Its address.
+        url: String,
+        /// Why.
+        problem: String,
+    },
+    /// A repository's metadata has no signature.
+    #[error(
+        "{url} is not there, so that nobody vouches for the repository. If upstream signs its packages only, write `repo_gpgcheck = false` \
+         and `gpgcheck = true` into the mirror's definition"
+    )]
+    Unsigned {
+        /// Where the signature should be.
+        url: String,
+    },
+    /// None of a repository's addresses will do.
+    #[error("repository {name}: none of its {} addresses will do:\n  {}", problems.len(), problems.join("\n  "))]
+    NoAddress {
+        /// The repository.
+        name: String,
+        /// What is wrong with each.
+        problems: Vec<String>,
+        /// True if one of them was refused as untrusted, rather than not reached.
+        refused: bool,
+    },
+    /// Packages that nobody trusted has signed.
+    #[error(
+        "{} packages are not signed by a key of the mirror's definition; nothing was published:\n  {}\nto do: name the key that upstream signs \
+         packages with under `keys`, or leave `gpgcheck` out of the definition", problems.len(), problems.join("\n  ")
+    )]
+    PackageSignatures {
+        /// Package and reason.
+        problems: Vec<String>,
+    },
     /// A stanza.
     #[error("{}", chain(&**.0))]
     Package(Box<PackageError>),
@@ -181,6 +217,10 @@ impl Error {
                 | Self::Path(_)
                 | Self::Outside(_)
                 | Self::Refused(_)
+                | Self::Metadata { .. }
+                | Self::Unsigned { .. }
+                | Self::NoAddress { refused: true, .. }
+                | Self::PackageSignatures { .. }
                 | Self::Lock(LockError::Held { .. })
         )
     }

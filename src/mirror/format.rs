@@ -16,8 +16,8 @@ pub(super) trait Format {
     /// What the snapshot will remember of them.
     fn states(&self, roots: &Self::Roots) -> Vec<UpstreamState>;
 
-    /// What else the snapshot is made from, as text that changes with it: files of the site.
-    fn site_files<'a>(&self, roots: &'a Self::Roots) -> &'a str;
+    /// What else the snapshot is made from, as text that changes with it: files of the site, an installer's root file.
+    fn further_input(&self, roots: &Self::Roots) -> String;
 
     /// Chooses and fetches what the roots lead to; with `dry_run` only says what that would be.
     async fn gather(&self, roots: &Self::Roots) -> Result<Gathered>;

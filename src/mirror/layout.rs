@@ -14,8 +14,8 @@ use crate::sys::data_dir::DataDir;
 /// ```text
 /// definition.toml            what it copies; read anew by every command, so it can be edited
 /// lock                       held by whoever syncs, publishes or prunes it
-/// snapshots/ID/tree/         an archive root: dists/, pool/
-/// snapshots/ID/upstream/     upstream's own Release files and indices that it was made from (hard links)
+/// snapshots/ID/tree/         an archive root: dists/, pool/; or repositories with their repodata/
+/// snapshots/ID/upstream/     upstream's own root files and indices that it was made from (hard links)
 /// snapshots/ID/snapshot.json
 /// current -> snapshots/ID    what is published
 /// held                       there after a rollback: only an explicit publish releases it
@@ -65,6 +65,11 @@ impl MirrorDir {
     /// A snapshot's archive root.
     pub fn tree(&self, id: &SnapshotId) -> PathBuf {
         self.snapshot(id).join("tree")
+    }
+
+    /// Upstream's own files that a snapshot was made from.
+    pub fn upstream(&self, id: &SnapshotId) -> PathBuf {
+        self.snapshot(id).join("upstream")
     }
 
     /// The link to what is published.

@@ -22,6 +22,7 @@ mod progress;
 pub mod prune;
 pub mod publish;
 mod record;
+pub mod rpm;
 pub mod shipped;
 pub mod sync;
 pub mod verify;

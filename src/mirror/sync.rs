@@ -8,6 +8,7 @@ use super::deb::Debian;
 use super::fetch::Tools;
 use super::format::{Format, Gathered, may_have_changed};
 use super::layout::MirrorDir;
+use super::rpm::Rpm;
 use super::{Error, Result, assemble, record};
 use crate::domain::checksum::Sha256;
 use crate::domain::mirror::{Mirror, Snapshot, Upstream, UpstreamState};
@@ -105,7 +106,7 @@ impl Sync<'_> {
         assemble::remove_unfinished(self.dir)?;
         match &self.mirror.upstream {
             Upstream::Debian(definition) => self.run_as(&Debian { sync: self, definition }).await,
-            Upstream::Rpm(_) => Err(Error::Refused("this version of kickctl does not copy RPM repositories yet".to_owned())),
+            Upstream::Rpm(definition) => self.run_as(&Rpm { sync: self, definition }).await,
         }
     }
 
@@ -116,7 +117,7 @@ impl Sync<'_> {
         self.tools.stage("asking upstream");
         let mut roots = format.ask(held).await?;
         let mut states = format.states(&roots);
-        let mut input = self.input(&states, format.site_files(&roots))?;
+        let mut input = self.input(&states, &format.further_input(&roots))?;
         if let Some(same) = snapshots.iter().rev().find(|snapshot| snapshot.input == input && snapshot.left_out.is_empty()) {
             return Ok(Synced::Same(same.clone()));
         }
@@ -134,7 +135,7 @@ impl Sync<'_> {
                     // Upstream may have changed under way: then its new state is tried, once.
                     roots = format.ask(held).await?;
                     states = format.states(&roots);
-                    let now = self.input(&states, format.site_files(&roots))?;
+                    let now = self.input(&states, &format.further_input(&roots))?;
                     if now == input {
                         return Err(error);
                     }
@@ -146,12 +147,12 @@ impl Sync<'_> {
         Err(Error::Refused("upstream keeps changing: try again later".to_owned()))
     }
 
-    /// Definition, upstream's state, files of the site and (where it signs) the head's key, in one digest.
-    fn input(&self, states: &[UpstreamState], site_files: &str) -> Result<String> {
+    /// Definition, upstream's state, further input and (where it signs) the head's key, in one digest.
+    fn input(&self, states: &[UpstreamState], further: &str) -> Result<String> {
         let definition = serde_json::to_string(self.mirror).map_err(std::io::Error::other)?;
         let key = self.key.filter(|_| !self.mirror.is_whole()).map(SigningKey::fingerprint).unwrap_or_default();
         let upstream: String = states.iter().map(|state| format!("{} {} {}\n", state.url, state.suite, state.release)).collect();
-        let text = format!("{RECIPE}\n{definition}\n{key}\n{upstream}{site_files}");
+        let text = format!("{RECIPE}\n{definition}\n{key}\n{upstream}{further}");
         Ok(Sha256::of(text.as_bytes()).to_string())
     }
 }

@@ -27,7 +27,7 @@ const RETRIES: usize = 4;
 /// A file to fetch into the object store.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// Where it is; the next is asked when one does not have it.
+    /// Where it is; the next is asked when one does not have it, has something else, or does not answer.
     pub urls: Vec<String>,
     /// Bytes.
     pub size: u64,
@@ -139,14 +139,7 @@ impl Fetcher {
     pub async fn get(&self, url: &str, limit: u64) -> Result<Vec<u8>, GetError> {
         let attempt = || self.get_once(url, limit);
         let outcome = attempt.retry(self.backoff).when(|trouble| matches!(trouble, Trouble::Transient(_))).await;
-        let url = url.to_owned();
-        outcome.map_err(|trouble| match trouble {
-            Trouble::Missing => GetError::Missing(url),
-            Trouble::TooLarge => GetError::TooLarge { url, limit },
-            Trouble::Wrong { expected, got } => GetError::Failed { url, problem: format!("expected {expected}, got {got}") },
-            Trouble::Transient(problem) | Trouble::Permanent(problem) => GetError::Failed { url, problem },
-            Trouble::Disk(error) => GetError::Failed { url, problem: error.to_string() },
-        })
+        outcome.map_err(|trouble| get_error(trouble, url, limit))
     }
 
     async fn get_once(&self, url: &str, limit: u64) -> Result<Vec<u8>, Trouble> {
@@ -189,6 +182,34 @@ impl Fetcher {
         length.ok_or_else(|| failed("the server does not tell its size".to_owned()))
     }
 
+    /// Fetches a file into the store of which nothing but its largest size is known: in one go, without resuming.
+    ///
+    /// # Errors
+    /// [`GetError`], naming the address; a full disk too.
+    pub async fn take(&self, url: &str, store: &ObjectStore, limit: u64) -> Result<(Sha256, u64), GetError> {
+        let failed = |problem: String| GetError::Failed { url: url.to_owned(), problem };
+        let mut scratch = store.scratch().map_err(|error| failed(error.to_string()))?;
+        if let Some(path) = url.strip_prefix("file://") {
+            let file = open_local(path).map_err(|trouble| get_error(trouble, url, limit))?;
+            let copied = io::copy(&mut file.take(limit + 1), &mut scratch).map_err(|error| failed(error.to_string()))?;
+            if copied > limit {
+                return Err(GetError::TooLarge { url: url.to_owned(), limit });
+            }
+        } else {
+            let mut response = self.client.get(url).send().await.map_err(|error| get_error(trouble(&error), url, limit))?;
+            accept(response.status()).map_err(|trouble| get_error(trouble, url, limit))?;
+            let mut size = 0;
+            while let Some(chunk) = response.chunk().await.map_err(|error| get_error(trouble(&error), url, limit))? {
+                size += chunk.len() as u64;
+                if size > limit {
+                    return Err(GetError::TooLarge { url: url.to_owned(), limit });
+                }
+                scratch.write_all(&chunk).map_err(|error| failed(error.to_string()))?;
+            }
+        }
+        store.import_scratch(scratch).map_err(|error| failed(error.to_string()))
+    }
+
     /// Fetches all jobs into the store, several at a time; one that fails stops no other. Outcomes are in the order of the jobs.
     ///
     /// # Errors
@@ -212,9 +233,14 @@ impl Fetcher {
     pub async fn fetch(&self, store: &ObjectStore, job: &Job, watch: &dyn Watch) -> io::Result<Outcome> {
         let mut outcome = Outcome::Missing;
         for url in &job.urls {
-            outcome = self.fetch_from(url, store, job, watch).await?;
-            if outcome != Outcome::Missing {
-                break;
+            match self.fetch_from(url, store, job, watch).await? {
+                Outcome::Done => {
+                    outcome = Outcome::Done;
+                    break;
+                }
+                // What one server says beyond "not here" is the better explanation.
+                Outcome::Missing => {}
+                worse => outcome = worse,
             }
         }
         watch.finished(job, &outcome);
@@ -392,6 +418,17 @@ impl<'a> Sink<'a> {
 
     fn wrong_size(&self, got: u64) -> Trouble {
         Trouble::Wrong { expected: format!("{} bytes", self.job.size), got: format!("{got}") }
+    }
+}
+
+fn get_error(trouble: Trouble, url: &str, limit: u64) -> GetError {
+    let url = url.to_owned();
+    match trouble {
+        Trouble::Missing => GetError::Missing(url),
+        Trouble::TooLarge => GetError::TooLarge { url, limit },
+        Trouble::Wrong { expected, got } => GetError::Failed { url, problem: format!("expected {expected}, got {got}") },
+        Trouble::Transient(problem) | Trouble::Permanent(problem) => GetError::Failed { url, problem },
+        Trouble::Disk(error) => GetError::Failed { url, problem: error.to_string() },
     }
 }
 

@@ -132,6 +132,24 @@ impl ObjectStore {
         self.import(reader, None)
     }
 
+    /// A file without a name, on the disk of the store, for what becomes an object by [`ObjectStore::import_scratch`].
+    ///
+    /// # Errors
+    /// What the system said, with the path.
+    pub fn scratch(&self) -> io::Result<File> {
+        tempfile::tempfile_in(self.root.join("partial")).map_err(|error| named(error, "make a file in", &self.root))
+    }
+
+    /// Takes in what was written to a scratch file.
+    ///
+    /// # Errors
+    /// What the system said, with the path.
+    pub fn import_scratch(&self, mut file: File) -> io::Result<(Sha256, u64)> {
+        use std::io::Seek;
+        file.rewind()?;
+        self.import(file, None)
+    }
+
     fn import(&self, reader: impl Read, known: Option<Sha256>) -> io::Result<(Sha256, u64)> {
         let folder = self.root.join("partial");
         let attempt = || {

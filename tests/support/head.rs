@@ -40,6 +40,20 @@ impl Head {
         head
     }
 
+    /// A head with the mirror `m` of this definition.
+    pub fn defining(text: &str) -> Self {
+        let head = Self::new();
+        head.define(text);
+        head
+    }
+
+    /// Adds the mirror `m` by a definition.
+    pub fn define(&self, text: &str) {
+        let file = self.folder.path().join("m.toml");
+        fs::write(&file, text).unwrap();
+        self.ok(&["mirror", "add", "m", "--file", file.to_str().unwrap()]);
+    }
+
     /// Adds the mirror `m`.
     pub fn add(&self, upstream: &Upstream, rest: &str) {
         let text = format!(
@@ -47,9 +61,7 @@ impl Head {
             upstream.url,
             upstream.keyring().display()
         );
-        let file = self.folder.path().join("m.toml");
-        fs::write(&file, text).unwrap();
-        self.ok(&["mirror", "add", "m", "--file", file.to_str().unwrap()]);
+        self.define(&text);
     }
 
     /// The data folder.

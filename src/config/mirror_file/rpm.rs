@@ -10,6 +10,9 @@ use crate::domain::mirror::{Addresses, KickstartTree, Repository, RpmFilter, Rpm
 
 /// What an address begins with.
 const SCHEMES: [&str; 3] = ["http://", "https://", "file:///"];
+const AN_ADDRESS: &str = "http://HOST/PATH, https://HOST/PATH or file:///PATH, with variables written out";
+const NO_FOLDER: &str = "is no folder within the tree";
+const A_FOLDER: &str = "such as BaseOS/x86_64/os, or `.` for its root";
 
 /// `[[repository]]`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -47,6 +50,12 @@ pub struct TreeTable {
     /// The repository in whose folder it lies; by default the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
+    /// Its own address, where it lies in no repository's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// With `url`: its folder within the tree; by default the tree's root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
 }
 
 /// What the tables of an RPM mirror mean.
@@ -99,17 +108,7 @@ impl RepositoryTable {
     }
 
     fn addresses(&self, file: &Source, key: &dyn Fn(&str) -> String) -> Result<Addresses, Error> {
-        let check = |name: String, url: &str| {
-            let known = SCHEMES.iter().any(|scheme| url.len() > scheme.len() && url.starts_with(scheme));
-            match known && !url.contains(|c: char| c.is_whitespace() || c == '$') {
-                true => Ok(url.to_owned()),
-                false => Err(file.wrong(
-                    &key(&name),
-                    "is not an address",
-                    "http://HOST/PATH, https://HOST/PATH or file:///PATH, with variables written out",
-                )),
-            }
-        };
+        let check = |name: String, url: &str| address(url).ok_or_else(|| file.wrong(&key(&name), "is not an address", AN_ADDRESS));
         match (self.baseurl.as_slice(), &self.mirrorlist, &self.metalink) {
             ([], Some(url), None) => Ok(Addresses::MirrorList(check("mirrorlist".to_owned(), url)?)),
             ([], None, Some(url)) => Ok(Addresses::Metalink(check("metalink".to_owned(), url)?)),
@@ -128,12 +127,31 @@ impl RepositoryTable {
 
 fn tree(table: &TreeTable, file: &Source, repositories: &[Repository]) -> Result<KickstartTree, Error> {
     let names = || repositories.iter().map(|repository| repository.name.as_str()).collect::<Vec<_>>();
-    let repository = match &table.repository {
-        Some(name) if names().contains(&name.as_str()) => name.clone(),
-        Some(_) => return Err(file.wrong("tree.repository", "is none of the repositories", names().join(", "))),
-        None => names().first().copied().unwrap_or_default().to_owned(),
-    };
-    Ok(KickstartTree { repository })
+    match (&table.repository, &table.url) {
+        (Some(_), Some(_)) => Err(file.wrong("tree.url", "does not go with `repository`", "one of both")),
+        (None, Some(url)) => {
+            let path = folder(table.path.as_deref().unwrap_or("."));
+            let path = path.ok_or_else(|| file.wrong("tree.path", NO_FOLDER, A_FOLDER))?.to_owned();
+            let url = address(url.trim_end_matches('/')).ok_or_else(|| file.wrong("tree.url", "is not an address", AN_ADDRESS))?;
+            Ok(KickstartTree::At { url, path })
+        }
+        (None, None) => Ok(KickstartTree::Repository(names().first().copied().unwrap_or_default().to_owned())),
+        (Some(name), None) if names().contains(&name.as_str()) => Ok(KickstartTree::Repository(name.clone())),
+        (Some(_), None) => Err(file.wrong("tree.repository", "is none of the repositories", names().join(", "))),
+    }
+}
+
+/// A folder within the tree; `.` is its root.
+fn folder(path: &str) -> Option<&str> {
+    match path {
+        "." => Some(""),
+        path => is_path(path).then_some(path),
+    }
+}
+
+fn address(url: &str) -> Option<String> {
+    let known = SCHEMES.iter().any(|scheme| url.len() > scheme.len() && url.starts_with(scheme));
+    (known && !url.contains(|c: char| c.is_whitespace() || c == '$')).then(|| url.to_owned())
 }
 
 fn filter(table: &FilterTable, file: &Source) -> Result<RpmFilter, Error> {
@@ -165,7 +183,7 @@ fn filter(table: &FilterTable, file: &Source) -> Result<RpmFilter, Error> {
 mod tests {
     use super::super::read;
     use crate::config::span::{Error, Source};
-    use crate::domain::mirror::{Addresses, Mirror, Upstream};
+    use crate::domain::mirror::{Addresses, KickstartTree, Mirror, Upstream};
 
     const GOOD: &str = r#"merge = false
 [[repository]]
@@ -197,7 +215,7 @@ newest = 1
         let two = ["http://a.example/BaseOS", "http://b.example/BaseOS"].map(str::to_owned).to_vec();
         assert_eq!(rpm.repositories[0].addresses, Addresses::BaseUrl(two));
         assert!(rpm.repositories[0].repo_gpgcheck && !rpm.repositories[1].repo_gpgcheck);
-        assert_eq!((rpm.tree.unwrap().repository.as_str(), rpm.filter.unwrap().newest.unwrap().get()), ("BaseOS", 1));
+        assert_eq!((rpm.tree, rpm.filter.unwrap().newest.unwrap().get()), (Some(KickstartTree::Repository("BaseOS".to_owned())), 1));
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Addresses {
 /// Which packages of RPM repositories are taken: those that pass every rule, then their dependency closure.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RpmFilter {
-    /// Architectures as packages name them (`x86_64`, `noarch`, `src`); empty: all.
+    /// Architectures as packages name them (`x86_64`, `src`); `noarch` always belongs. Empty: all but `src`.
     pub architectures: Vec<String>,
     /// Package names and globs (`kernel-*`), matched against whole names; empty: all.
     pub names: Vec<String>,
@@ -74,9 +74,17 @@ pub struct RpmFilter {
     pub recommends: bool,
 }
 
-/// The kickstart tree (`.treeinfo`, kernel, initrd, `install.img`) that a mirror carries.
+/// Where the kickstart tree (`.treeinfo`, kernel, initrd, `install.img`) lies that a mirror carries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct KickstartTree {
-    /// The repository in whose folder it lies.
-    pub repository: String,
+#[serde(rename_all = "lowercase")]
+pub enum KickstartTree {
+    /// In the folder of the repository of this name.
+    Repository(String),
+    /// At an address of its own, as an installation medium has it.
+    At {
+        /// The address of the folder that holds `.treeinfo`, without a trailing slash.
+        url: String,
+        /// Its folder within the tree; empty for the tree's root.
+        path: String,
+    },
 }

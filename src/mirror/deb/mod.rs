@@ -72,8 +72,8 @@ impl Format for Debian<'_> {
         roots.suites.iter().map(Root::state).collect()
     }
 
-    fn site_files<'a>(&self, roots: &'a Roots) -> &'a str {
-        &roots.local.fingerprint
+    fn further_input(&self, roots: &Roots) -> String {
+        roots.local.fingerprint.clone()
     }
 
     async fn gather(&self, roots: &Roots) -> Result<Gathered> {

@@ -12,7 +12,7 @@ mod verify;
 
 pub use keyring::Keyring;
 pub use sign::SigningKey;
-pub use verify::{verify_cleartext, verify_detached};
+pub use verify::{verify_bytes, verify_cleartext, verify_detached};
 
 use time::OffsetDateTime;
 

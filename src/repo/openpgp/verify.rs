@@ -31,6 +31,11 @@ pub fn verify_detached(text: &[u8], signature: &[u8], keyring: &Keyring, now: Of
     Ok(Verified { text, signers, made })
 }
 
+/// Verifies a signature over bytes that are no text, such as an RPM package's header. Returns the fingerprints of the signers' primary keys.
+pub fn verify_bytes(bytes: &[u8], signature: &[u8], keyring: &Keyring, now: OffsetDateTime) -> Result<Vec<String>, Rejected> {
+    Ok(judge(&signatures(signature)?, bytes, keyring, now)?.0)
+}
+
 fn signatures(bytes: &[u8]) -> Result<Vec<Signature>, Rejected> {
     let packets = packets(bytes, BlockType::Signature).map_err(Rejected::Malformed)?;
     let signatures =

@@ -24,6 +24,7 @@ pub mod rich;
 #[cfg(test)]
 #[path = "../../../tests/support/rpm_file.rs"]
 mod rpm_file;
+pub mod signature;
 pub mod tag;
 #[cfg(test)]
 mod tests;
