@@ -160,8 +160,8 @@ impl Closure<'_> {
                 self.satisfy(by, &Need { name, version }, work)
             }
             // No short cut: every side is to be taken.
-            Rich::All(sides) => sides.iter().fold(true, |all, side| self.satisfy_rich(by, side, work) && all),
-            Rich::Any(sides) => sides.iter().fold(false, |any, side| self.satisfy_rich(by, side, work) || any),
+            Rich::All(sides) => sides.iter().filter(|side| !self.satisfy_rich(by, side, work)).count() == 0,
+            Rich::Any(sides) => sides.iter().filter(|side| self.satisfy_rich(by, side, work)).count() > 0,
             Rich::Maybe(sides) => {
                 sides.iter().for_each(|side| {
                     self.satisfy_rich(by, side, work);
