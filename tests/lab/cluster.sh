@@ -103,22 +103,24 @@ lab_wire() {
 
 # ---- the nodes ------------------------------------------------------------------------------------------------------
 
-# node_start NAME --mac MAC [--nic2 MAC] [--bios|--uefi|--uefi-net|--pxe-loader] [--disk FILE] [--vars FILE] [--serial LOG] [--memory MIB]
+# node_start NAME --mac MAC [--nic2 MAC] [--bios|--uefi|--uefi-net|--pxe-loader] [--disk FILE] [--disk2 FILE] [--vars FILE] [--serial LOG] [--memory MIB]
 #
 # --nic2        another card, which comes first on the bus and leads nowhere: whoever takes the first card he sees gets stuck
+# --disk2       another disk, raw, with the serial number NAME-2
 # --bios        SeaBIOS; QEMU's network ROM, which is iPXE; network first, then the disk
 # --pxe-loader  SeaBIOS; a client without iPXE's user class, as a plain network card's ROM is: it loads by TFTP what DHCP names
 # --uefi        OVMF's own PXE stack; VARS is the node's NVRAM, made when it does not exist and kept between boots, as a board does
 # --uefi-net    the same with the order network, disk in every boot, whatever the NVRAM says
 # Emulation only (TCG): /dev/kvm of a test machine need not work.
 node_start() {
-    local name="$1" mac="" nic2="" firmware=bios disk="" vars="" serial="" memory=1536
+    local name="$1" mac="" nic2="" firmware=bios disk="" disk2="" vars="" serial="" memory=1536
     shift
     while [ $# -gt 0 ]; do
         case "$1" in
         --mac) mac="$2" && shift ;;
         --nic2) nic2="$2" && shift ;;
         --disk) disk="$2" && shift ;;
+        --disk2) disk2="$2" && shift ;;
         --vars) vars="$2" && shift ;;
         --serial) serial="$2" && shift ;;
         --memory) memory="$2" && shift ;;
@@ -136,7 +138,7 @@ node_start() {
     # One processor: with two, Linux 6.12 was seen to die of "Oops: int3" in sched_clock_cpu. It patches its own code while the other
     # processor runs it, which emulation does not get right every time. Without cmpxchg16b: with one processor, QEMU 7.2 gets its flags wrong, and
     # Linux 6.12.107 dies in __kmalloc_noprof.
-    local args=(-name "$name" -accel "tcg,thread=multi,tb-size=512" -cpu max,cx16=off -smp 1 -m "$memory")
+    local args=(-name "$name" -accel "tcg,thread=multi,tb-size=512" -cpu "max,cx16=off" -smp 1 -m "$memory")
     args+=(-display none -vga none -nodefaults -daemonize -pidfile "$dir/qemu.pid" -monitor "unix:$dir/monitor,server=on,wait=off")
     args+=(-chardev "file,id=serial,path=$serial,append=on" -serial chardev:serial)
     args+=(-object "rng-random,id=rng,filename=/dev/urandom" -device "virtio-rng-pci,rng=rng")
@@ -162,10 +164,12 @@ node_start() {
     local nics
     read -ra nics <<<"${nic2:+$(node_nic n1 "$nic2" "romfile=" alone)} $(node_nic n0 "$mac" "$rom")"
     args+=("${nics[@]}")
+    grep -oE 'id=n0,ifname=[^,]*' <<<"${nics[*]}" | sed 's/.*=//' >"$dir/tap"
     local format=raw
     [[ "$disk" != *.qcow2 ]] || format=qcow2
     [ -z "$disk" ] || args+=(-drive "if=none,id=disk,format=$format,file=$disk,cache=unsafe,discard=unmap,detect-zeroes=unmap"
         -device "virtio-blk-pci,drive=disk,serial=$name$boot")
+    [ -z "$disk2" ] || args+=(-drive "if=none,id=disk2,format=raw,file=$disk2" -device "virtio-blk-pci,drive=disk2,serial=$name-2")
     lab_run qemu-system-x86_64 "${args[@]}"
     lab_record "$(cat "$dir/qemu.pid")" "$dir/pid"
 }
@@ -193,6 +197,9 @@ node_monitor() { echo "$2" | socat -t1 - "UNIX-CONNECT:$LAB_DIR/nodes/$1/monitor
 # node_reset NAME: the reset button. node_stop NAME: pull the plug.
 node_reset() { node_monitor "$1" system_reset; }
 node_stop() { lab_end "$LAB_DIR/nodes/$1/pid"; }
+
+# node_bytes NAME: what has gone to the node over the network since it was started, in bytes.
+node_bytes() { lab_run cat "/sys/class/net/$(cat "$LAB_DIR/nodes/$1/tap")/statistics/tx_bytes"; }
 
 # node_wait_off NAME SECONDS: wait until the node has powered itself off.
 node_wait_off() {
