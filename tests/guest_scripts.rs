@@ -255,7 +255,7 @@ fn a_disk_is_written_to_only_if_it_is_blank_or_ours() {
             let before = disk.content();
             let said = judged(&machine, &disk);
             // Asked to make it scratch, it does as it judged.
-            let make = format!("prepare 'the scratch disk' {} ext4 mkfs.ext4 -q -L kickctl-scratch && echo made", disk.device);
+            let make = format!("prepare 'scratch disk' {} ext4 mkfs.ext4 -q -L kickctl-scratch && echo made", disk.device);
             let made = String::from_utf8_lossy(&machine.run(&make).stdout).contains("made");
             assert_eq!(made, said == "blank" || said == "ours", "{said}");
             assert_eq!(disk.content() == before, said != "blank", "{said}");

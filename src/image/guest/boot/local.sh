@@ -33,7 +33,7 @@ prepare() {
 	case $verdict in
 	ours) return 0 ;;
 	blank)
-		say "$disk is blank: it becomes $use"
+		say "$disk is blank: it becomes the $use"
 		said=$(in_root "$@" "$disk" 2>&1 </dev/null) && return 0
 		hint "no $use: $disk: $(echo "$said" | printable)"
 		;;
@@ -47,8 +47,8 @@ scratch() {
 	point=${KICKCTL_SCRATCH_MOUNT:-/scratch}
 	disk=$(disk_for 'scratch disk' "$KICKCTL_SCRATCH") || return 1
 	case $type in
-	ext4) prepare 'the scratch disk' "$disk" ext4 mkfs.ext4 -q -m 0 -L "$(label_of ext4)" ;;
-	xfs) prepare 'the scratch disk' "$disk" xfs mkfs.xfs -q -L "$(label_of xfs)" ;;
+	ext4) prepare 'scratch disk' "$disk" ext4 mkfs.ext4 -q -m 0 -L "$(label_of ext4)" ;;
+	xfs) prepare 'scratch disk' "$disk" xfs mkfs.xfs -q -L "$(label_of xfs)" ;;
 	*) hint "no scratch disk: this image cannot make $type" && return 1 ;;
 	esac || return 1
 	[ "$type" != ext4 ] || in_root e2fsck -p "$disk" >"$STATE/fsck.log" 2>&1 || say "e2fsck: $(printable <"$STATE/fsck.log")"
@@ -68,7 +68,7 @@ swap() {
 		swap_file "$SCRATCH/.kickctl/swap"
 		return
 	fi
-	prepare 'swap' "$disk" swap mkswap -L "$(label_of swap)" || return 1
+	prepare 'swap disk' "$disk" swap mkswap -L "$(label_of swap)" || return 1
 	in_root swapon "$disk" || hint "no swap: $disk cannot be used"
 }
 
