@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-full bench fuzz lint clean
+.PHONY: help build demo test test-full test-kickstart test-anaconda bench fuzz lint clean
 
 # In CI the compiled artefacts live outside the checkout, so that the next fresh clone finds them.
 ifeq ($(CI),true)
@@ -30,6 +30,15 @@ test-full: test  ## besides: a refused disk, a whole installation by BIOS, and b
 	tests/lab/demo.sh
 	DEMO_FIRMWARE=uefi DEMO_AGAIN=1 tests/lab/demo.sh
 
+test-kickstart: ## a kickstart installation in QEMU with a stand-in for Anaconda: one succeeds, one fails, one is refused a disk
+	tests/lab/setup.sh test
+	cargo build --locked
+	$(as_root) env PATH="$$PATH" KICKCTL="$${CARGO_TARGET_DIR:-$$PWD/target}/debug/kickctl" tests/lab/test-kickstart.sh
+
+test-anaconda:  ## the real Anaconda, from an installation DVD that you have: ISO=FILE (not run by us, see docs/profiles.md)
+	tests/lab/setup.sh test
+	$(as_root) env PATH="$$PATH" ISO="$(ISO)" ANACONDA_PROFILE="$(ANACONDA_PROFILE)" ANACONDA_FIRMWARE="$(ANACONDA_FIRMWARE)" tests/lab/test-anaconda.sh
+
 bench:       ## kickctl against aptly; writes target/bench.json
 	tests/lab/bench.sh
 
@@ -49,7 +58,7 @@ lint:        ## format, clippy, rustdoc, shellcheck, licences
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
-	shellcheck -x -P . tests/lab/*.sh .ci/run
+	shellcheck -x -P . tests/lab/*.sh tests/lab/standin-anaconda/*.sh .ci/run
 	shellcheck -x -P . -e SC1091 src/image/guest/boot/*.sh src/image/guest/agent/agent src/image/guest/agent/log src/image/guest/initramfs/hook src/image/guest/initramfs/kickctl
 	if cargo deny --version >/dev/null 2>&1; then cargo deny check licenses; else echo "lint: cargo-deny is not installed; licences not checked"; fi
 

@@ -1,5 +1,7 @@
 //! Which packages a snapshot has, by name.
 
+mod rpm;
+
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufReader;
@@ -14,7 +16,7 @@ use crate::repo::deb::paragraph::Paragraphs;
 /// Most bytes of an index that are read; Debian's largest has 60 MB.
 const MAX_INDEX: u64 = 1 << 30;
 
-/// The names of a snapshot's packages for one architecture, what they provide among them.
+/// The names of a snapshot's packages for one architecture, what they provide among them; of RPM repositories also their groups (`@core`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SnapshotPackages {
     packages: BTreeSet<String>,
@@ -22,7 +24,7 @@ pub struct SnapshotPackages {
 }
 
 impl SnapshotPackages {
-    /// Reads the indices of all suites of a snapshot's tree.
+    /// Reads the indices of all suites and repositories of a snapshot's tree.
     ///
     /// # Errors
     /// If an index does not read. A suite without an index for the architecture has none of its packages.
@@ -36,6 +38,9 @@ impl SnapshotPackages {
                     read_into(&index, if udebs { &mut names.udebs } else { &mut names.packages })?;
                 }
             }
+        }
+        for repository in &snapshot.repositories {
+            rpm::read_into(tree, repository, &mut names.packages)?;
         }
         Ok(names)
     }
