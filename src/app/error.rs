@@ -2,7 +2,7 @@
 
 use crate::domain::attempt::Rejected;
 use crate::domain::nodeset::EmptyGroup;
-use crate::{config, mirror, store};
+use crate::{config, image, mirror, store};
 
 /// A use case's failure. The command line turns the variant into its exit code.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,9 @@ pub enum Error {
     /// A mirror could not be synced, published, checked or pruned; what was published stays.
     #[error(transparent)]
     Mirror(Box<mirror::Error>),
+    /// An image could not be built, published, checked or pruned; what was published stays.
+    #[error(transparent)]
+    Image(Box<image::Error>),
     /// An attempt's state does not take the event; nothing was changed.
     #[error(transparent)]
     Rejected(#[from] Rejected),
@@ -55,6 +58,7 @@ impl Error {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Mirror(error) => error.is_refusal(),
+            Self::Image(error) => error.is_refusal(),
             Self::Store(store::Error::Busy { .. } | store::Error::Taken { .. } | store::Error::Exists(_)) => true,
             Self::Refused(_) | Self::Rejected(_) => true,
             _ => false,
@@ -65,6 +69,12 @@ impl Error {
 impl From<mirror::Error> for Error {
     fn from(error: mirror::Error) -> Self {
         Self::Mirror(Box::new(error))
+    }
+}
+
+impl From<image::Error> for Error {
+    fn from(error: image::Error) -> Self {
+        Self::Image(Box::new(error))
     }
 }
 

@@ -9,6 +9,7 @@ mod exit;
 pub mod explain;
 mod export;
 mod group;
+mod image;
 mod init;
 pub mod logs;
 pub mod mirror;
@@ -75,6 +76,8 @@ pub enum Command {
     Group(group::Args),
     /// Copy distributions, keep them current, and publish them to the nodes
     Mirror(mirror::Args),
+    /// Build, publish, change and compare the roots of diskless nodes
+    Image(image::Args),
     /// List, show and end attempts to provision a node
     Attempt(attempt::Args),
     #[allow(missing_docs, reason = "a text here would replace the one of the arguments' type in --help")]
@@ -142,6 +145,7 @@ async fn dispatch(cli: Cli) -> app::Result<Exit> {
         Command::Node(args) => with(globals, async |context| node::run(context, args).await).await,
         Command::Group(args) => with(globals, async |context| group::run(context, args).await).await,
         Command::Mirror(args) => with(globals, async |context| mirror::run(context, args).await).await,
+        Command::Image(args) => with(globals, async |context| image::run(context, args).await).await,
         Command::Attempt(args) => with(globals, async |context| attempt::run(context, args).await).await,
         Command::Profile(args) => with(globals, async |context| profile::run(context, args).await).await,
         Command::Explain(args) => with(globals, async |context| explain::run(context, &args).await).await,

@@ -4,6 +4,7 @@ pub mod file;
 pub mod meaning;
 pub mod mirror_file;
 pub mod profile_file;
+pub mod recipe_file;
 pub mod span;
 
 use std::path::{Path, PathBuf};

@@ -43,6 +43,8 @@ pub struct Recipe {
     /// Shell commands, run inside one after the other as the last step before the initial RAM disk is made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<String>,
+    /// How many versions `prune` keeps besides those in use.
+    pub keep: usize,
 }
 
 /// A user of an image.
@@ -114,6 +116,8 @@ pub struct ImageVersion {
     pub packages: Vec<Package>,
     /// The kernel's release, such as `6.12.94+deb13-amd64`.
     pub kernel_release: String,
+    /// Digest of the list of all files (`files.list`): equal means the same tree.
+    pub tree: Sha256,
     /// Files of the root, of any type.
     pub files: u64,
     /// Sum of the sizes of its regular files in bytes.

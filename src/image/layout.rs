@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::domain::image::{ImageName, ImageVersion, VersionId};
+use crate::domain::name::NodeName;
 use crate::sys::atomic;
 use crate::sys::data_dir::DataDir;
 
@@ -12,9 +13,12 @@ use crate::sys::data_dir::DataDir;
 ///
 /// ```text
 /// recipe.toml             what it is made from; read anew by every build, so it can be edited
-/// lock                    held by whoever builds, publishes or prunes it
+/// lock                    held by whoever publishes or prunes it, for a moment only
+/// building                the lock of whoever makes a version, which may take long
+/// failed.log              what the last build said, if it failed
 /// versions/ID/            one version, see [`VersionDir`]; it never changes
 /// versions/.new-.../      a build that is under way, or was killed: the next one removes it
+/// work/NODE/              a copy that this node may change: root/, and version with the name of what it began as
 /// current -> versions/ID  what is published: what a node gets at its next boot
 /// held                    there after a rollback: only an explicit publish releases it
 /// ```
@@ -50,6 +54,16 @@ impl ImageDir {
         self.root.join("lock")
     }
 
+    /// The lock of whoever makes a version.
+    pub fn building(&self) -> PathBuf {
+        self.root.join("building")
+    }
+
+    /// The log of the last build, if it failed.
+    pub fn failed_log(&self) -> PathBuf {
+        self.root.join("failed.log")
+    }
+
     /// All versions.
     pub fn versions(&self) -> PathBuf {
         self.root.join("versions")
@@ -58,6 +72,16 @@ impl ImageDir {
     /// One version's folder, whether or not it is there.
     pub fn version(&self, id: &VersionId) -> VersionDir {
         VersionDir(self.versions().join(id.as_str()))
+    }
+
+    /// The copies that nodes may change.
+    pub fn work(&self) -> PathBuf {
+        self.root.join("work")
+    }
+
+    /// The root that a node may change, whether or not it is there.
+    pub fn writable_root(&self, node: &NodeName) -> PathBuf {
+        self.work().join(node.as_str()).join("root")
     }
 
     /// The link to what is published.
@@ -121,6 +145,7 @@ impl ImageDir {
 /// initrd.img
 /// root.squashfs     the whole tree
 /// base.squashfs     the tree without what is below /usr
+/// files.list        every file of the tree with its digest, see `manifest`
 /// build.log         all that the build said
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,6 +190,11 @@ impl VersionDir {
     /// The tree without what is below `/usr`, compressed.
     pub fn base_squashfs(&self) -> PathBuf {
         self.0.join("base.squashfs")
+    }
+
+    /// Every file of the tree.
+    pub fn manifest(&self) -> PathBuf {
+        self.0.join("files.list")
     }
 
     /// All that the build said.

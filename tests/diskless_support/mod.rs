@@ -51,7 +51,8 @@ pub fn image_version(data: &DataDir, version: &str) {
     let record = json!({
         "image": "worker", "id": version, "made": "2026-11-21T05:30:00Z", "origin": {"by": "build"}, "mirror": "debian-13",
         "snapshot": "20261121T045300Z-3f9a2c41", "input": kickctl::domain::checksum::Sha256::of(version.as_bytes()),
-        "recipe": {"mirror": "debian-13", "arch": "amd64", "packages": [], "kernel": "linux-image-amd64"},
+        "recipe": {"mirror": "debian-13", "arch": "amd64", "packages": [], "kernel": "linux-image-amd64", "keep": 3},
+        "tree": kickctl::domain::checksum::Sha256::of(b"no list of files"),
         "packages": [], "kernel_release": "6.12.94+deb13-amd64", "files": 1, "bytes": 25,
         "kernel": kernel, "initrd": initrd, "root_squashfs": root, "base_squashfs": base,
     });

@@ -1,0 +1,66 @@
+//! `image prune`: removes old versions that no node runs.
+
+use std::collections::BTreeSet;
+
+use super::Result;
+use super::build_image::{cut_off, lock_image};
+use super::list_images::image_dir;
+use crate::config::Source;
+use crate::config::recipe_file;
+use crate::domain::attempt::State;
+use crate::domain::image::{ImageName, VersionId};
+use crate::image::{Error, change, prune};
+use crate::store::Store;
+use crate::sys::data_dir::DataDir;
+
+/// Prunes images to `keep` versions each (besides the published one and those in use; the recipe's number without it).
+///
+/// # Errors
+/// If an image is being published, or a folder cannot be read or removed.
+pub async fn prune_images(
+    data: &DataDir,
+    names: &[ImageName],
+    keep: Option<usize>,
+    in_use: &BTreeSet<VersionId>,
+    dry_run: bool,
+) -> Result<Vec<(ImageName, VersionId)>> {
+    let mut pruned = Vec::new();
+    for name in names {
+        let dir = image_dir(data, name)?;
+        let source = Source::open(&dir.recipe())?;
+        let keep = keep.unwrap_or(recipe_file::read(&source)?.meaning(&source)?.keep);
+        let _lock = lock_image(&dir).await?;
+        let versions: Vec<VersionId> = dir.list().map_err(Error::from)?.into_iter().map(|version| version.id).collect();
+        let mut in_use = in_use.clone();
+        in_use.extend(change::bases(&dir).map_err(Error::from)?);
+        let go = prune::superfluous(&versions, dir.published().as_ref(), &in_use, keep);
+        pruned.extend(go.iter().map(|id| (name.clone(), id.clone())));
+        if !dry_run {
+            let work = move || go.iter().try_for_each(|id| prune::remove(&dir, id));
+            tokio::task::spawn_blocking(work).await.map_err(cut_off)??;
+        }
+    }
+    Ok(pruned)
+}
+
+/// Versions that an assignment names, and those that a node may run: of every boot since its last one that was verified, that one included,
+/// whether or not the node is heard from. Versions are named by a digest of what they hold, so that one name means one version.
+///
+/// # Errors
+/// If the state does not read.
+pub async fn versions_in_use(store: &dyn Store) -> Result<BTreeSet<VersionId>> {
+    let named = store.assignments().await?.into_iter().filter_map(|assignment| assignment.snapshot);
+    let mut used: BTreeSet<VersionId> = named.filter_map(|id| id.as_str().parse().ok()).collect();
+    let mut settled = BTreeSet::new();
+    // The newest first.
+    for attempt in store.attempts(None).await? {
+        if settled.contains(&attempt.node) {
+            continue;
+        }
+        used.extend(attempt.order.image.map(|image| image.version));
+        if attempt.state == State::Verified {
+            settled.insert(attempt.node);
+        }
+    }
+    Ok(used)
+}
