@@ -4,9 +4,15 @@
 
 mod diskless_support;
 
+use std::net::Ipv4Addr;
+
 use diskless_support::{Lab, NEW, NODE, OLD, OTHER, lab};
+use kickctl::app::answer_mount::{answer_mount, mounts_of};
 use kickctl::app::assign_profile::{assign_profile, unassign_profile};
+use kickctl::app::drift::drift;
+use kickctl::app::images_in_use::images_in_use;
 use kickctl::app::reinstall::reinstall;
+use kickctl::app::show_status;
 use kickctl::domain::attempt::{Attempt, State};
 use kickctl::provision::decide::{Answer, Asker, Request, decide};
 use kickctl::provision::tokens::Purpose;
@@ -176,6 +182,10 @@ async fn nodes_keep_the_version_they_booted_while_another_is_published() {
 async fn only_one_node_may_write_to_an_image() {
     let lab = lab("[dhcp]\nmode = \"server\"\n").await;
     let both = ["node07".parse().unwrap(), "node08".parse().unwrap()];
+    let told = assign_profile(&lab.head, &both[..1], &"debian-13-nfs-rw".parse().unwrap(), None, false).await.unwrap_err().to_string();
+    assert!(told.contains("kickctl image checkout worker node07"), "{told}");
+    lab.check_out("node07", OLD);
+    lab.check_out("node08", OLD);
     let told = assign_profile(&lab.head, &both, &"debian-13-nfs-rw".parse().unwrap(), None, false).await.unwrap_err().to_string();
     assert!(told.contains("one node at a time") && told.contains("node[07-08]"), "{told}");
     lab.assign("node07", "debian-13-nfs-rw").await;
@@ -224,4 +234,69 @@ async fn without_a_published_version_the_node_goes_to_its_disk_and_is_told_why()
     lab.publish(OLD);
     assert!(lab.script(NODE, 7).await.contains("\nkernel "));
     assert_eq!(lab.last("node07").await.unwrap().number, 1);
+}
+
+#[tokio::test]
+async fn a_node_may_mount_what_it_booted_and_nobody_else_anything() {
+    let lab = lab("[dhcp]\nmode = \"server\"\n").await;
+    lab.assign("node07", "debian-13-nfs").await;
+    lab.assign("node08", "debian-13-ram").await;
+    let (old, new) = (format!("/images/worker/{OLD}"), format!("/images/worker/{NEW}"));
+    let mount = async |from, path: &str| answer_mount(&lab.head, from, path, OffsetDateTime::now_utc()).await.unwrap();
+    assert_eq!(mount(NODE, &old).await, None, "nothing was booted yet");
+    lab.firmware_asks(7).await;
+    assert_eq!(mount(NODE, &old).await, None, "nor when its firmware only asked for an address");
+    lab.script(NODE, 7).await;
+    let granted = mount(NODE, &old).await.unwrap();
+    assert!(granted.root.join("usr/bin/version").is_file() && !granted.writable, "{granted:?}");
+    assert_eq!(lab.last("node07").await.unwrap().state.name(), "booting/root");
+    for (from, path) in
+        [(OTHER, old.as_str()), (Ipv4Addr::new(127, 0, 0, 9), &old), (NODE, &new), (NODE, "/images/worker"), (NODE, "/"), (NODE, "")]
+    {
+        assert_eq!(mount(from, path).await, None, "{from} {path}");
+    }
+    lab.boots(OTHER, 8).await;
+    assert_eq!(mount(OTHER, &old).await, None, "a ram node mounts nothing");
+
+    // It runs, and a new version is published: what it mounted stays, with the same number.
+    lab.take_over(&lab.token(&lab.last("node07").await.unwrap(), Purpose::Boot), NODE).await;
+    let attempt = lab.last("node07").await.unwrap();
+    lab.put(&attempt, &State::Verified).await;
+    lab.publish(NEW);
+    assert_eq!(mounts_of(&lab.head, NODE).await.unwrap(), [granted.clone()]);
+    // Somebody sends a DHCP request in its name, and even boots half-way: the running node keeps its root.
+    lab.firmware_asks(7).await;
+    lab.script(NODE, 7).await;
+    assert!(mounts_of(&lab.head, NODE).await.unwrap().contains(&granted));
+    assert_eq!(images_in_use(&*lab.head.store).await.unwrap().len(), 2);
+    lab.boots(NODE, 7).await;
+    assert_eq!(mount(NODE, &old).await, None, "the next boot has called home");
+    assert!(mount(NODE, &new).await.is_some());
+}
+
+#[tokio::test]
+async fn drift_tells_who_would_change_and_how() {
+    let lab = lab("[dhcp]\nmode = \"server\"\n").await;
+    for (node, address, last) in [("node07", NODE, 7), ("node08", OTHER, 8)] {
+        lab.assign(node, "debian-13-nfs").await;
+        lab.boots(address, last).await;
+    }
+    let told = async || drift(&lab.head, &lab.head.store.nodes().await.unwrap()).await.unwrap();
+    assert_eq!(told().await, []);
+    lab.publish(NEW);
+    let lines = told().await;
+    assert_eq!((lines.len(), lines[0].nodes.as_str(), lines[0].count), (1, "node[07-08]", 2));
+    let versions = (lines[0].running.as_ref().unwrap().as_str(), lines[0].next.as_ref().unwrap().as_str());
+    assert_eq!((versions, lines[0].changes.len()), ((OLD, NEW), 0));
+    lab.assign("node08", "debian-13-ram").await;
+    lab.boots(NODE, 7).await;
+    let lines = told().await;
+    assert_eq!((lines.len(), lines[0].nodes.as_str()), (1, "node08"));
+    assert_eq!(lines[0].changes, ["profile debian-13-nfs -> debian-13-ram"]);
+
+    let status = show_status(&*lab.head.store).await.unwrap();
+    let running: Vec<(&str, &str)> = status.running.iter().map(|own| (own.node.as_str(), own.version.as_str())).collect();
+    assert_eq!(running, [("node07", NEW), ("node08", OLD)]);
+    assert!(status.running.iter().all(|own| own.up_since.is_some() && !own.is_silent(OffsetDateTime::now_utc())));
+    assert!(status.running[0].is_silent(OffsetDateTime::now_utc() + time::Duration::seconds(181)));
 }

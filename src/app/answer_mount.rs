@@ -72,12 +72,13 @@ pub(super) fn in_use(attempts: &[Attempt]) -> impl Iterator<Item = &Attempt> {
 }
 
 async fn node_at(head: &Head, peer: Ipv4Addr) -> Result<Option<Node>> {
-    for node in head.store.nodes().await? {
-        if head.addresses_of(&node).await?.contains(&peer) {
-            return Ok(Some(node));
-        }
+    let nodes = head.store.nodes().await?;
+    if let Some(node) = nodes.iter().find(|node| node.address == Some(peer)) {
+        return Ok(Some(node.clone()));
     }
-    Ok(None)
+    let leases = head.store.leases().await?;
+    let Some(lease) = leases.iter().find(|lease| lease.address == peer) else { return Ok(None) };
+    Ok(nodes.into_iter().find(|node| node.address.is_none() && node.macs.contains(&lease.mac)))
 }
 
 #[cfg(test)]

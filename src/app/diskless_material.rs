@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::diskless_order::version;
-use super::export_path::export_path;
+use super::export_path::{export_path, export_root};
 use super::material::Surroundings;
 use super::{Error, Head, Result};
-use crate::config::Config;
+use crate::config::{Config, Nfs};
 use crate::domain::attempt::{Attempt, Order};
 use crate::domain::image::ImageVersion;
 use crate::domain::mac::MacAddr;
@@ -19,6 +19,9 @@ use crate::provision::context::{Host, MASK};
 use crate::provision::cpio::Archive;
 use crate::provision::node_archive::{self, Boot, RootFile};
 use crate::provision::tokens::{self, Purpose};
+
+/// Where NFS is served, and the mount protocol with it.
+pub const NFS_PORT: u16 = 2049;
 
 /// What one boot is made of.
 #[derive(Clone, Debug)]
@@ -70,7 +73,11 @@ impl DisklessMaterial {
             dir,
             boot_url: format!("{}/boot/{MASK}", head.config.http_base()),
             head_url: head.config.http_base(),
-            export: export_path(&node.name, order),
+            // The system's own server knows no other name for a directory than its path.
+            export: match head.config.nfs {
+                Nfs::Kernel => export_root(&head.data, &node.name, order).map(|root| root.display().to_string()),
+                Nfs::Embedded | Nfs::Off => export_path(&node.name, order),
+            },
             hosts: surroundings.hosts().to_vec(),
             machine_id: tokens::machine_id(&head.token_secret, &node.name),
             settings,
@@ -98,7 +105,8 @@ impl DisklessMaterial {
             boot_url: &self.boot_url,
             syslog_port: self.config.syslog_port,
             export: self.export.clone(),
-            nfs_ports: None,
+            // A portmapper of the system's may have its port: nodes are told ours.
+            nfs_port: (self.config.nfs == Nfs::Embedded).then_some(NFS_PORT),
             root: self.root_file(),
             hosts: &self.hosts,
             machine_id: self.machine_id.clone(),

@@ -1,6 +1,7 @@
 //! What an attempt of a diskless node freezes, and what would keep the node from booting.
 
 use super::diskless_material::DisklessMaterial;
+use super::export_path::{checked_out, export_root};
 use super::preflight::{Bench, Finding, wrong_address};
 use super::{Error, Head, Result};
 use crate::config::Config;
@@ -42,9 +43,18 @@ impl Bench<'_> {
             ))
         })?;
         let published = || ImageDir::new(&self.head.data, &name).published();
-        let version_id = pinned.or_else(published).ok_or_else(|| {
-            Error::Refused(format!("image `{name}` has no published version: `kickctl image build {name}` makes and publishes one"))
-        })?;
+        let version_id = match kind {
+            // What it began as: another version is another copy.
+            ProfileKind::NfsRw => checked_out(&self.head.data, &name, &node.name).ok_or_else(|| {
+                let node = &node.name;
+                Error::Refused(format!(
+                    "{node} has no copy of image `{name}` to write to: `kickctl image checkout {name} {node}` makes one"
+                ))
+            })?,
+            _ => pinned.or_else(published).ok_or_else(|| {
+                Error::Refused(format!("image `{name}` has no published version: `kickctl image build {name}` makes and publishes one"))
+            })?,
+        };
         let image = ImageRef { name, version: version_id };
         let (record, _) = version(&self.head.data, &image)?;
         Ok(Order {
@@ -71,7 +81,7 @@ impl Bench<'_> {
         let needed = match order.kind {
             ProfileKind::Ram => vec![dir.kernel(), dir.initrd(), dir.root_squashfs()],
             ProfileKind::RamUsr => vec![dir.kernel(), dir.initrd(), dir.base_squashfs(), dir.root()],
-            _ => vec![dir.kernel(), dir.initrd(), dir.root()],
+            _ => vec![dir.kernel(), dir.initrd(), export_root(&self.head.data, &node.name, order).unwrap_or_else(|| dir.root())],
         };
         for path in needed.iter().filter(|path| !path.exists()) {
             findings.push(Finding::of(node, &place, format!("has no {}", path.display()), "build it anew"));

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::{Error, Result, select_nodes};
 use crate::domain::attempt::{Attempt, AttemptId, Class, State};
 use crate::domain::disk::Disk;
-use crate::domain::name::{MirrorName, NodeName, ProfileName, SnapshotId};
+use crate::domain::name::{ImageName, MirrorName, NodeName, ProfileName, SnapshotId, VersionId};
 use crate::domain::nodeset::NodeSet;
 use crate::store::{self, Store};
 
@@ -39,6 +39,10 @@ pub struct AttemptSummary {
     pub mirror: MirrorName,
     /// The snapshot it installs.
     pub snapshot: SnapshotId,
+    /// The image that a diskless node runs from.
+    pub image: Option<ImageName>,
+    /// The image's version.
+    pub version: Option<VersionId>,
     /// When it was armed.
     #[serde(with = "time::serde::rfc3339")]
     pub armed_at: OffsetDateTime,
@@ -95,6 +99,8 @@ impl AttemptSummary {
             profile: attempt.order.profile.clone(),
             mirror: attempt.order.mirror.clone(),
             snapshot: attempt.order.snapshot.clone(),
+            image: attempt.order.image.as_ref().map(|image| image.name.clone()),
+            version: attempt.order.image.as_ref().map(|image| image.version.clone()),
             armed_at: attempt.armed_at,
         }
     }

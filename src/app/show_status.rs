@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::Result;
 use super::list_attempts::AttemptSummary;
 use super::list_nodes::list_nodes;
+use super::list_running::{RunningNode, list_running};
 use crate::domain::name::NodeName;
 use crate::domain::nodeset::fold;
 use crate::store::Store;
@@ -18,8 +19,18 @@ pub struct Status {
     pub states: Vec<StateLine>,
     /// The last attempts that are under way, or failed or held.
     pub attempts: Vec<AttemptSummary>,
+    /// The diskless nodes that run.
+    pub running: Vec<RunningNode>,
     /// How many network-boot clients wait for `kickctl node approve`.
     pub discovered: usize,
+}
+
+impl Status {
+    /// True if something other than a sign of life has come since `before`.
+    pub fn differs(&self, before: &Self) -> bool {
+        let boots = |status: &Self| status.running.iter().map(|own| (own.node.clone(), own.version.clone())).collect::<Vec<_>>();
+        (&self.states, &self.attempts, self.discovered, boots(self)) != (&before.states, &before.attempts, before.discovered, boots(before))
+    }
 }
 
 /// The nodes of one state.
@@ -48,6 +59,7 @@ pub async fn show_status(store: &dyn Store) -> Result<Status> {
     Ok(Status {
         states: states.into_iter().map(line).collect(),
         attempts: nodes.into_iter().filter_map(|node| node.attempt).filter(|attempt| !attempt.over || attempt.why.is_some()).collect(),
+        running: list_running(store, &store.last_attempts().await?).await?,
         discovered: store.discovered().await?.len(),
     })
 }

@@ -5,6 +5,7 @@ mod completions;
 pub mod confirm;
 pub mod context;
 mod doctor;
+pub mod drift;
 mod exit;
 pub mod explain;
 mod export;
@@ -90,6 +91,8 @@ pub enum Command {
     Explain(explain::Args),
     /// Where the whole cluster stands
     Status(status::Args),
+    #[allow(missing_docs, reason = "a text here would replace the one of the arguments' type in --help")]
+    Drift(drift::Args),
     /// What was logged during an attempt: by the head, and by the installer over syslog
     Logs(logs::Args),
     #[allow(missing_docs, reason = "a text here would replace the one of the arguments' type in --help")]
@@ -151,6 +154,7 @@ async fn dispatch(cli: Cli) -> app::Result<Exit> {
         Command::Explain(args) => with(globals, async |context| explain::run(context, &args).await).await,
         Command::Reinstall(args) => with(globals, async |context| reinstall::run(context, &args).await).await,
         Command::Status(args) => with(globals, async |context| status::run(context, &args).await).await,
+        Command::Drift(args) => with(globals, async |context| drift::run(context, &args).await).await,
         Command::Logs(args) => with(globals, async |context| logs::run(context, &args).await).await,
         Command::Serve(_) => Ok(Exit::Done),
     }

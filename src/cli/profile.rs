@@ -139,7 +139,11 @@ pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
             }
             let made = assign_profile(&head, &nodes, &profile, snapshot.as_ref(), dry_run).await?;
             context.list(&made)?;
-            let next = if dry_run { "nothing was changed" } else { "nothing is installed yet: `kickctl reinstall` does that" };
+            let next = match show_profile(&context.data, &profile)?.kind.filter(|kind| kind.is_diskless()) {
+                _ if dry_run => "nothing was changed",
+                Some(_) => "takes effect at the next boot, and writes to no disk",
+                None => "nothing is installed yet: `kickctl reinstall` does that",
+            };
             context.note(&format!("{}: checked for {profile}; {next}", fold(&nodes)));
         }
         Verb::Unassign { nodes, dry_run } => {

@@ -62,7 +62,7 @@ async fn follow(context: &Context, store: &dyn Store, mut told: Status) -> app::
     while read {
         tokio::time::sleep(SECOND).await;
         let now = app::show_status(store).await?;
-        if now != told {
+        if now.differs(&told) {
             read = if context.globals.output == Format::Table { context.print(&changes(&told, &now))? } else { print(context, &now)? };
         }
         told = now;
@@ -111,6 +111,15 @@ fn picture(status: &Status) -> String {
     if !status.attempts.is_empty() {
         text += "\n";
         text += &table(&["node", "attempt", "state", "percent", "for", "why"], attempts);
+    }
+    if !status.running.is_empty() {
+        let running = status.running.iter().map(|own| {
+            let ago = |moment: Option<OffsetDateTime>| moment.map_or_else(|| "-".to_owned(), |moment| span(now - moment));
+            let silent = if own.is_silent(now) { "silent" } else { "" };
+            vec![own.node.to_string(), own.image.to_string(), own.version.to_string(), ago(own.up_since), ago(own.last_seen), silent.into()]
+        });
+        text += "\n";
+        text += &table(&["node", "image", "version", "up", "seen before", ""], running);
     }
     if status.discovered > 0 {
         text += &format!("\ndiscovered machines that wait for `kickctl node approve`: {}\n", status.discovered);

@@ -1,9 +1,10 @@
-//! `kickctl serve`: one process that answers DHCP, TFTP, HTTP and syslog on the cluster interface.
+//! `kickctl serve`: one process that answers DHCP, TFTP, HTTP, NFS and syslog on the cluster interface.
 //!
 //! Sockets are bound first, in plain code; then privileges are dropped; only then do threads start, so that no thread keeps them.
 
 mod dhcp;
 mod log_lines;
+mod nfs;
 mod other_servers;
 mod privileges;
 mod tftp;
@@ -19,8 +20,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{Error, Head, Result};
-use crate::config::{Config, DhcpMode};
+use crate::app::diskless_material::NFS_PORT;
+use crate::app::{DataDir, Error, Head, Result};
+use crate::config::{Config, DhcpMode, Nfs};
 use crate::sys::condition;
 use crate::{net, reconcile, web};
 pub use other_servers::other_servers;
@@ -35,6 +37,7 @@ pub struct Bound {
     tftp: net::tftp::Server,
     http: TcpListener,
     syslog: net::syslog::Server,
+    nfs: Option<net::nfs::Server>,
 }
 
 /// The DHCP server, and the socket to look for others from before it begins.
@@ -48,7 +51,7 @@ struct Dhcp {
 ///
 /// # Errors
 /// [`Error::Io`] names the server and the port; `kickctl doctor` tells who holds it.
-pub fn bind(config: &Config) -> Result<Bound> {
+pub fn bind(config: &Config, data: &DataDir, token_secret: &[u8; 32]) -> Result<Bound> {
     let at = |port| SocketAddr::from((config.address, port));
     let dhcp = match config.dhcp.mode {
         DhcpMode::Server => Some(bind_dhcp(config).map_err(cannot_bind("DHCP", at(config.dhcp.port)))?),
@@ -61,6 +64,7 @@ pub fn bind(config: &Config) -> Result<Bound> {
         tftp: net::tftp::Server::bind(tftp).map_err(cannot_bind("TFTP", at(config.tftp_port)))?,
         http: listen(at(config.http_port)).map_err(cannot_bind("HTTP", at(config.http_port)))?,
         syslog: net::syslog::Server::bind(syslog).map_err(cannot_bind("syslog", at(config.syslog_port)))?,
+        nfs: bind_nfs(config, data, token_secret)?,
     };
     raise_open_files();
     privileges::drop_all().map_err(|source| Error::Io { what: "privileges could not be dropped".into(), source })?;
@@ -71,6 +75,22 @@ pub fn bind(config: &Config) -> Result<Bound> {
 fn raise_open_files() {
     if let Err(error) = condition::raise_open_files() {
         tracing::warn!(%error, "the limit of open files could not be raised: many nodes at once may have to wait");
+    }
+}
+
+/// NFS is served if it can be, and has to be only where there are images: a head that installs nodes is none the worse without it.
+fn bind_nfs(config: &Config, data: &DataDir, token_secret: &[u8; 32]) -> Result<Option<net::nfs::Server>> {
+    if config.nfs != Nfs::Embedded {
+        return Ok(None);
+    }
+    let address = SocketAddr::from((config.address, NFS_PORT));
+    match nfs::bind(address.ip(), token_secret) {
+        Ok(server) => Ok(Some(server)),
+        Err(error) if data.images().exists() => Err(cannot_bind("NFS", address)(error)),
+        Err(error) => {
+            tracing::warn!("NFS is not served on {address}: {error}; diskless nodes will need it (`kickctl doctor`)");
+            Ok(None)
+        }
     }
 }
 
@@ -114,6 +134,9 @@ pub async fn serve(head: Head, bound: Bound) -> Result<()> {
         Ok(())
     });
     tasks.spawn(run(bound.tftp.run(Arc::new(tftp::Tftp(head.clone())), stop.clone()), failed("TFTP")));
+    if let Some(server) = bound.nfs {
+        tasks.spawn(run(server.run(Arc::new(nfs::Nfs(head.clone())), stop.clone()), failed("NFS")));
+    }
     let (lines, received) = log_lines::channel();
     tasks.spawn(run(bound.syslog.run(Arc::new(lines), stop.clone()), failed("syslog")));
     tasks.spawn(until(stop.clone(), log_lines::write(head.clone(), received)));

@@ -49,8 +49,8 @@ pub struct Boot<'a> {
     pub syslog_port: u16,
     /// The export to mount, where the kind has one.
     pub export: Option<String>,
-    /// Ports of the NFS server and of its mount server, where no portmapper tells them.
-    pub nfs_ports: Option<u16>,
+    /// The port of the NFS and mount server, where nodes need ask no portmapper.
+    pub nfs_port: Option<u16>,
     /// The root that is fetched, where the kind has one.
     pub root: Option<RootFile>,
     /// All nodes with a fixed address.
@@ -125,7 +125,7 @@ pub fn env(boot: &Boot<'_>) -> String {
     let lines = |lines: Vec<String>| lines.join("\n");
     let scratch = &settings.scratch;
     let root = |of: fn(&RootFile) -> String| boot.root.as_ref().map(of).unwrap_or_default();
-    let nfs_options = boot.nfs_ports.map(|port| format!("port={port},mountport={port}")).unwrap_or_default();
+    let nfs_options = boot.nfs_port.map(|port| format!("port={port},mountport={port}")).unwrap_or_default();
     let all = [
         ("NODE", boot.node.to_string()),
         ("FQDN", fqdn(boot)),

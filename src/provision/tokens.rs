@@ -62,6 +62,11 @@ pub fn machine_id(secret: &[u8; 32], node: &NodeName) -> String {
     })
 }
 
+/// What the NFS server makes its file handles with: the same after a restart, or running nodes would lose every file.
+pub fn handle_key(secret: &[u8; 32]) -> [u8; 32] {
+    digest(secret, b"kickctl nfs handles", b"")
+}
+
 fn keyed(secret: &[u8; 32], attempt: AttemptId, purpose: Purpose) -> [u8; 32] {
     let what: &[u8] = match purpose {
         Purpose::Boot => b"kickctl boot ",

@@ -93,6 +93,13 @@ impl Lab {
         let _ = std::fs::remove_file(self.head.data.images().join("worker/current"));
     }
 
+    /// The copy of an image that one node may change, as `image checkout` leaves it.
+    pub fn check_out(&self, node: &str, version: &str) {
+        let work = self.head.data.images().join("worker/work").join(node);
+        std::fs::create_dir_all(work.join("root")).unwrap();
+        std::fs::write(work.join("version"), version).unwrap();
+    }
+
     pub async fn assign(&self, node: &str, profile: &str) {
         assign_profile(&self.head, &[node.parse().unwrap()], &profile.parse().unwrap(), None, false).await.unwrap();
     }

@@ -27,6 +27,21 @@ pub struct PortSeen {
     pub listeners: Result<Vec<(IpAddr, Option<Holder>)>, String>,
 }
 
+/// The one server that nodes can do without.
+pub const PORTMAPPER: &str = "portmapper";
+
+/// The system's own NFS server has what it was told by `kickctl export exports`.
+pub fn exports(directories: usize, missing: &[String]) -> Finding {
+    match missing {
+        [] => Finding::ok("NFS exports", format!("{directories} directories are exported by the system's server")),
+        [first, ..] => Finding::fail(
+            "NFS exports",
+            format!("the system's server lacks {}, such as {first}", missing.len()),
+            "kickctl export exports > /etc/exports.d/kickctl.exports && exportfs -ra",
+        ),
+    }
+}
+
 /// The machine's clock.
 #[derive(Debug)]
 pub struct ClockSeen {
@@ -109,6 +124,7 @@ pub fn port(config: &Config, seen: &PortSeen) -> Finding {
         Some((_, Some(holder))) if is_serve(&holder.command) => {
             Finding::ok(check, format!("held by `kickctl serve`, process {}", holder.pid))
         }
+        Some(_) if seen.server == PORTMAPPER => Finding::ok(check, "held by another portmapper; diskless nodes need none"),
         Some((address, Some(Holder { pid, command }))) => Finding::fail(
             check,
             format!("held on {address} by process {pid}: {command}"),

@@ -6,10 +6,15 @@ pub mod check;
 mod probe;
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::Head;
+use super::export_nfs::{lines, not_live};
+use super::head_keys::token_secret;
 use super::place::Place;
+use crate::config::Nfs;
 use crate::domain::node::Node;
 use crate::store::Store;
 use crate::sys::condition;
@@ -72,8 +77,25 @@ pub async fn doctor(place: &Place, others: Option<OtherServers>) -> Vec<Finding>
     findings.push(check::mirrors(&probe::mirrors(data)));
     if data.state().exists() {
         findings.push(nodes(place).await);
+        if config.nfs == Nfs::Kernel {
+            findings.push(exports(place).await);
+        }
     }
     findings
+}
+
+/// The system's NFS server exports what nodes boot from.
+async fn exports(place: &Place) -> Finding {
+    let looked = async {
+        let store = Arc::new(place.store().await?);
+        let head =
+            Head { config: Arc::new(place.config.clone()), token_secret: token_secret(&place.data)?, data: place.data.clone(), store };
+        lines(&head).await
+    };
+    match looked.await {
+        Ok(lines) => check::exports(lines.len(), &not_live(&lines, &probe::exported())),
+        Err(error) => Finding::fail("NFS exports", error.to_string(), "restore the state from a backup, or run as the user that owns it"),
+    }
 }
 
 async fn nodes(place: &Place) -> Finding {

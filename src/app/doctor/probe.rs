@@ -5,9 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::check::{ClockSeen, ModeSeen, PortSeen};
+use super::check::{ClockSeen, ModeSeen, PORTMAPPER, PortSeen};
+use crate::app::diskless_material::NFS_PORT;
 use crate::app::find_loader::find_loader;
-use crate::config::{Config, DhcpMode};
+use crate::config::{Config, DhcpMode, Nfs};
 use crate::provision::loader::{LOADERS, Loader};
 use crate::sys::condition;
 use crate::sys::data_dir::DataDir;
@@ -26,6 +27,10 @@ pub fn ports(config: &Config) -> Vec<PortSeen> {
         ("syslog", Protocol::Tcp, config.syslog_port),
         ("http", Protocol::Tcp, config.http_port),
     ];
+    if config.nfs == Nfs::Embedded {
+        needed.push(("nfs", Protocol::Tcp, NFS_PORT));
+        needed.push((PORTMAPPER, Protocol::Tcp, 111));
+    }
     if config.dhcp.mode == DhcpMode::Server {
         needed.insert(0, ("dhcp", Protocol::Udp, config.dhcp.port));
     }
@@ -40,6 +45,11 @@ fn listeners(protocol: Protocol, number: u16) -> Result<Vec<(std::net::IpAddr, O
 
 pub fn loaders(config: &Config, data: &DataDir) -> Vec<(&'static Loader, Option<PathBuf>)> {
     LOADERS.iter().map(|loader| (loader, find_loader(config, data, loader))).collect()
+}
+
+/// What the system's NFS server exports; nothing if there is no such server.
+pub fn exported() -> String {
+    fs::read_to_string("/var/lib/nfs/etab").unwrap_or_default()
 }
 
 pub fn free_space(folder: &Path) -> io::Result<u64> {
