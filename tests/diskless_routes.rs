@@ -263,7 +263,7 @@ async fn a_node_may_mount_what_it_booted_and_nobody_else_anything() {
     let attempt = lab.last("node07").await.unwrap();
     lab.put(&attempt, &State::Verified).await;
     lab.publish(NEW);
-    assert_eq!(mounts_of(&lab.head, NODE).await.unwrap(), [granted.clone()]);
+    assert_eq!(mounts_of(&lab.head, NODE).await.unwrap(), std::slice::from_ref(&granted));
     // Somebody sends a DHCP request in its name, and even boots half-way: the running node keeps its root.
     lab.firmware_asks(7).await;
     lab.script(NODE, 7).await;
