@@ -39,7 +39,7 @@ test-anaconda:  ## the real Anaconda, from an installation DVD that you have: IS
 	tests/lab/setup.sh test
 	$(as_root) env PATH="$$PATH" ISO="$(ISO)" ANACONDA_PROFILE="$(ANACONDA_PROFILE)" ANACONDA_FIRMWARE="$(ANACONDA_FIRMWARE)" tests/lab/test-anaconda.sh
 
-bench:       ## kickctl against aptly; writes target/bench.json
+bench:       ## kickctl against aptly, createrepo_c, apt-ftparchive, reprepro; writes target/bench.json (BENCH_ROWS="deb_*")
 	tests/lab/bench.sh
 
 # cargo-fuzz wants a nightly compiler for its sanitizer flags; RUSTC_BOOTSTRAP lets the stable one take them.
@@ -58,7 +58,7 @@ lint:        ## format, clippy, rustdoc, shellcheck, licences
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
-	shellcheck -x -P . tests/lab/*.sh tests/lab/standin-anaconda/*.sh .ci/run
+	shellcheck -x -P . tests/lab/*.sh tests/lab/standin-anaconda/*.sh tests/lab/bench/*.sh .ci/run
 	shellcheck -x -P . -e SC1091 src/image/guest/boot/*.sh src/image/guest/agent/agent src/image/guest/agent/log src/image/guest/initramfs/hook src/image/guest/initramfs/kickctl
 	if cargo deny --version >/dev/null 2>&1; then cargo deny check licenses; else echo "lint: cargo-deny is not installed; licences not checked"; fi
 

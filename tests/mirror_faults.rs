@@ -126,7 +126,7 @@ fn a_file_name_that_leaves_the_archive_is_refused() {
         upstream.write_index(text.replace("Filename: pool/app_1.1_amd64.deb", "Filename: ../../etc/passwd").as_bytes());
         upstream.sign(OffsetDateTime::now_utc(), None);
     };
-    refused(lead_out, 4, &["Packages.xz is refused", "../../etc/passwd", "Nothing was taken"]);
+    refused(lead_out, 4, &["Packages.gz is refused", "../../etc/passwd", "Nothing was taken"]);
 }
 
 #[test]
@@ -166,13 +166,13 @@ fn an_index_that_is_another_than_was_signed_is_refused() {
             upstream.fail(&format!("dists/trixie/main/binary-amd64/Packages{form}"), Fault::Flip);
         }
     };
-    refused(swap, 1, &["main/binary-amd64/Packages.xz", "expected SHA-256", "try again later"]);
+    refused(swap, 1, &["main/binary-amd64/Packages.gz", "expected SHA-256", "try again later"]);
 }
 
 #[test]
 fn an_index_form_that_is_not_there_is_replaced_by_another() {
     let upstream = Upstream::with_packages();
-    upstream.fail("dists/trixie/main/binary-amd64/Packages.xz", Fault::Missing);
+    upstream.fail("dists/trixie/main/binary-amd64/Packages.gz", Fault::Missing);
     let head = Head::mirroring(&upstream, FILTER);
     head.ok(&["mirror", "sync", "m"]);
     head.apt_takes(&head.key(), &["app"]);

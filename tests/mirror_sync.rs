@@ -158,7 +158,7 @@ fn upstream_may_change_under_a_running_sync() {
     let upstream = Upstream::with_packages();
     let head = Head::mirroring(&upstream, FILTER);
     // The index of the first answer names app 1.0, which is gone when it is asked for.
-    let former: Vec<(String, Vec<u8>)> = ["InRelease", "main/binary-amd64/Packages.xz"]
+    let former: Vec<(String, Vec<u8>)> = ["InRelease", "main/binary-amd64/Packages.gz"]
         .iter()
         .map(|name| (format!("dists/trixie/{name}"), fs::read(upstream.root().join(format!("dists/trixie/{name}"))).unwrap()))
         .collect();

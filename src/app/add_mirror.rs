@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::{Error, Result, rpm_definition};
 use crate::config::Source;
-use crate::config::mirror_file::{self, Archive, MirrorFile};
-use crate::domain::mirror::{Mirror, Upstream};
+use crate::config::mirror_file::{self, Archive, DirectoryTable, MirrorFile};
+use crate::domain::mirror::{Mirror, PackageFormat, Upstream};
 use crate::domain::name::MirrorName;
 use crate::mirror::deb::host_sources::{self, HostSource};
+use crate::mirror::directory::packages;
 use crate::mirror::layout::MirrorDir;
 use crate::mirror::shipped::{SHIPPED, shipped};
 use crate::mirror::{keys, sync};
@@ -29,8 +30,10 @@ pub struct MirrorRequest {
     pub security_url: Option<String>,
     /// Keyrings to verify the archives with.
     pub keyring: Vec<PathBuf>,
-    /// A directory that is to be the mirror: RPM repositories with their metadata, a kickstart tree, a mounted medium.
+    /// A directory that is to be the mirror: RPM repositories with their metadata, a kickstart tree, a mounted medium; or plain packages.
     pub path: Option<PathBuf>,
+    /// Which packages a plain directory holds; `None`: those that it holds now.
+    pub packages: Option<PackageFormat>,
     /// Directories whose packages join the mirror.
     pub local: Vec<PathBuf>,
     /// Say what would be added, and add nothing.
@@ -67,6 +70,7 @@ pub async fn add_mirror(data: &DataDir, request: &MirrorRequest) -> Result<Added
     let mirror = file.meaning(&source, &request.name)?;
     let rings: Vec<&[PathBuf]> = match &mirror.upstream {
         Upstream::Debian(debian) => debian.sources.iter().map(|source| source.keyring.as_slice()).collect(),
+        Upstream::Directory(_) => Vec::new(),
         Upstream::Rpm(rpm) => rpm.repositories.iter().map(|repository| repository.keys.as_slice()).collect(),
     };
     rings.into_iter().try_for_each(|ring| keys::keyring(ring).map(drop))?;
@@ -114,10 +118,17 @@ fn directory(request: &MirrorRequest, path: &Path) -> Result<(Source, MirrorFile
     if !path.is_dir() {
         return Err(Error::Usage(format!("the directory {} is not there", path.display())));
     }
-    if let Some(file) = rpm_definition::of_tree(&path, &request.keyring) {
+    if request.packages.is_none()
+        && let Some(file) = rpm_definition::of_tree(&path, &request.keyring)
+    {
         return Ok((Source::new("the command line", ""), file));
     }
-    Err(Error::Usage(format!("{} holds no repository: there is no repodata/repomd.xml below it", path.display())))
+    let packages = match request.packages {
+        Some(packages) => packages,
+        None => packages::format_of(&path, &packages::list(&path, None)?).map_err(|error| Error::Usage(error.to_string()))?,
+    };
+    let file = MirrorFile { directory: Some(DirectoryTable { path, packages, publish_as: None }), ..MirrorFile::default() };
+    Ok((Source::new("the command line", ""), file))
 }
 
 fn definition(request: &MirrorRequest) -> Result<Source> {

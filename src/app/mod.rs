@@ -34,6 +34,7 @@ pub mod head_keys;
 mod host_keys;
 pub mod images_in_use;
 mod import_nodes;
+pub mod index_directory;
 pub mod init_head;
 pub mod late_script;
 mod list_attempts;

@@ -14,6 +14,7 @@ use super::progress::{progress, size};
 use super::text::moment;
 use crate::app;
 use crate::app::add_mirror::{MirrorRequest, add_mirror};
+use crate::app::index_directory::{IndexRequest, index_directory};
 use crate::app::list_mirrors::{list_mirrors, list_snapshots, show_mirror};
 use crate::app::place::Place;
 use crate::app::prune_mirror::{in_use, prune_mirrors};
@@ -21,7 +22,7 @@ use crate::app::publish_mirror::publish_mirror;
 use crate::app::rollback_mirror::rollback_mirror;
 use crate::app::sync_mirror::{Published, SyncOptions, SyncReport, sync_mirror};
 use crate::app::verify_mirror::verify_mirror;
-use crate::domain::mirror::Snapshot;
+use crate::domain::mirror::{PackageFormat, Snapshot};
 use crate::domain::name::{MirrorName, SnapshotId};
 
 /// Options of `kickctl mirror`.
@@ -46,6 +47,7 @@ enum MirrorCommand {
   kickctl mirror add compute --file compute.toml
   kickctl mirror add rocky-9 --keyring /srv/keys/RPM-GPG-KEY-Rocky-9
   kickctl mirror add dvd --path /mnt/dvd
+  kickctl mirror add local --path /srv/packages
 
 Addresses and keyrings come from this machine's apt sources (--from-host) or from --url; suites from the definition.")]
     Add(Add),
@@ -65,6 +67,14 @@ Addresses and keyrings come from this machine's apt sources (--from-host) or fro
 
 Can be run at any time and be ended at any time: what was fetched is kept, what was published stays published.")]
     Sync(SyncArgs),
+    /// Make the metadata of a directory of packages in the directory itself; no mirror, nothing is copied
+    #[command(after_help = "Examples:
+  kickctl mirror index /srv/rpms
+  kickctl mirror index /srv/debs --suite stable --sign
+
+Writes repodata/ (.rpm) or dists/SUITE/ (.deb); the former one stays until the new one takes its place in one step. What is known of
+unchanged packages is kept in .kickctl-cache, which can be removed at any time.")]
+    Index(Index),
     /// List a mirror's snapshots, the newest first
     Snapshots {
         /// The mirror
@@ -103,9 +113,13 @@ struct Add {
     /// The security archive's address
     #[arg(long, value_name = "URL")]
     security_url: Option<String>,
-    /// A directory that is the mirror: RPM repositories with their repodata/, a kickstart tree, a mounted medium; copied, never linked
+    /// A directory that is the mirror: RPM repositories with their repodata/, a kickstart tree, a mounted medium; or .deb or .rpm files,
+    /// anywhere below, without metadata. Copied, never linked
     #[arg(long, value_name = "DIR", conflicts_with_all = ["from_host", "url", "security_url", "local", "file"])]
     path: Option<PathBuf>,
+    /// Take the directory for plain packages of this format, even if it has metadata or is empty [deb, rpm]
+    #[arg(long, value_name = "FORMAT", requires = "path", conflicts_with = "keyring")]
+    packages: Option<PackageFormat>,
     /// A directory whose .deb, .udeb and images/ files join the mirror; can be given several times
     #[arg(long, value_name = "DIR")]
     local: Vec<PathBuf>,
@@ -118,6 +132,24 @@ struct Add {
     /// Check everything and add nothing
     #[arg(long)]
     dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Index {
+    /// The directory
+    path: PathBuf,
+    /// Which of its packages, if it holds both kinds [deb, rpm]
+    #[arg(long, value_name = "FORMAT")]
+    packages: Option<PackageFormat>,
+    /// The suite that clients of Debian packages name
+    #[arg(long, default_value = "stable")]
+    suite: String,
+    /// Sign with the head's key
+    #[arg(long)]
+    sign: bool,
+    /// Leave out files that are no packages, and list them
+    #[arg(long)]
+    allow_missing: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -176,6 +208,7 @@ pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
         }
         MirrorCommand::Show { name } => context.one(&show::Detail(show_mirror(&context.data, &name)?)).map(|()| Exit::Done),
         MirrorCommand::Sync(args) => sync(context, args).await,
+        MirrorCommand::Index(args) => index(context, args).await,
         MirrorCommand::Snapshots { name } => snapshots(context, &name),
         MirrorCommand::Publish(Choice { name, snapshot, dry_run }) => {
             let published = publish_mirror(&context.data, &name, snapshot.as_ref(), dry_run).await?;
@@ -191,8 +224,8 @@ pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
 }
 
 async fn add(context: &Context, args: Add) -> app::Result<Exit> {
-    let Add { name, from_host, url, security_url, path, local, file, keyring, dry_run } = args;
-    let request = MirrorRequest { name, file, from_host, url, security_url, keyring, path, local, dry_run };
+    let Add { name, from_host, url, security_url, path, packages, local, file, keyring, dry_run } = args;
+    let request = MirrorRequest { name, file, from_host, url, security_url, keyring, path, packages, local, dry_run };
     let added = add_mirror(&context.data, &request).await?;
     added.notes.iter().for_each(|note| context.note(note));
     if dry_run {
@@ -200,6 +233,14 @@ async fn add(context: &Context, args: Add) -> app::Result<Exit> {
     } else {
         context.note(&format!("added mirror {}; next: kickctl mirror sync {}", request.name, request.name));
     }
+    Ok(Exit::Done)
+}
+
+async fn index(context: &Context, args: Index) -> app::Result<Exit> {
+    let Index { path, packages, suite, sign, allow_missing } = args;
+    let report = index_directory(&context.data, &IndexRequest { path: path.clone(), packages, suite, sign, allow_missing }).await?;
+    report.left_out.iter().for_each(|left_out| context.note(&format!("left out: {left_out}")));
+    context.note(&format!("{}: {} packages, {} of them read", path.display(), report.packages, report.read));
     Ok(Exit::Done)
 }
 

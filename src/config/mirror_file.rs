@@ -1,6 +1,7 @@
 //! A mirror's definition: what was written in TOML, and the [`Mirror`] that it means.
 
 mod debian;
+mod directory;
 mod rpm;
 
 use std::num::NonZeroU32;
@@ -13,6 +14,7 @@ use crate::domain::mirror::{Mirror, Upstream};
 use crate::domain::name::MirrorName;
 
 pub use debian::{Archive, InstallerTable, SourceTable};
+pub use directory::DirectoryTable;
 pub use rpm::{RepositoryTable, TreeTable};
 
 /// Snapshots that `prune` keeps unless the definition says otherwise.
@@ -37,6 +39,9 @@ pub struct MirrorFile {
     /// RPM: where the packages come from.
     #[serde(default, rename = "repository", skip_serializing_if = "Vec::is_empty")]
     pub repositories: Vec<RepositoryTable>,
+    /// A plain directory of packages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<DirectoryTable>,
     /// Which are taken; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<FilterTable>,
@@ -98,7 +103,10 @@ impl MirrorFile {
             return Err(source.wrong(&format!("local.{at}"), "is not an absolute path", "a directory such as /srv/packages"));
         }
         let upstream = match (self.sources.is_empty(), self.repositories.is_empty()) {
-            (true, true) => return Err(source.wrong("source", "a mirror needs at least one", "[[source]] or [[repository]] tables")),
+            (true, true) => Upstream::Directory(directory::meaning(self, source)?),
+            _ if self.directory.is_some() => {
+                return Err(source.wrong("directory", "does not go with other sources", "two mirrors, or `local` in the other one"));
+            }
             (false, false) => {
                 let allowed = "[[source]] tables for Debian, or [[repository]] tables for RPM: two mirrors";
                 return Err(source.wrong("repository", "does not go with [[source]]", allowed));

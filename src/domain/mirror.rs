@@ -1,6 +1,7 @@
 //! Mirrors and snapshots: what is copied from where, and what came of it.
 
 mod debian;
+mod directory;
 mod rpm;
 mod snapshot;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use debian::{DebianMirror, DebianSource, Filter, Installer};
+pub use directory::{DirectoryMirror, PackageFormat};
 pub use rpm::{Addresses, KickstartTree, Repository, RpmFilter, RpmMirror};
 pub use snapshot::{InstallerFiles, PublishedRepository, PublishedSuite, Snapshot, TreeFiles, UpstreamState};
 
@@ -36,6 +38,8 @@ pub enum Upstream {
     Debian(DebianMirror),
     /// RPM repositories.
     Rpm(RpmMirror),
+    /// A directory of packages.
+    Directory(DirectoryMirror),
 }
 
 impl Mirror {
@@ -44,6 +48,7 @@ impl Mirror {
         let is_whole = match &self.upstream {
             Upstream::Debian(debian) => debian.filter.is_none(),
             Upstream::Rpm(rpm) => rpm.filter.is_none() && !rpm.merge,
+            Upstream::Directory(_) => false,
         };
         is_whole && self.local.is_empty()
     }

@@ -5,6 +5,7 @@
 //! format    the seam: what a repository format does for a sync
 //! deb       Debian archives
 //! rpm       RPM repositories
+//! directory a plain directory of packages
 //! fetch     fetches what the object store lacks            (network)
 //! assemble  a tree of hard links, root metadata last       (files)
 //! publish   switches `current`                             (files)
@@ -13,6 +14,7 @@
 
 pub mod assemble;
 pub mod deb;
+pub mod directory;
 mod error;
 pub mod fetch;
 mod format;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::deb::Debian;
+use super::directory::Directory;
 use super::fetch::Tools;
 use super::format::{Format, Gathered, may_have_changed};
 use super::layout::MirrorDir;
@@ -107,6 +108,7 @@ impl Sync<'_> {
         match &self.mirror.upstream {
             Upstream::Debian(definition) => self.run_as(&Debian { sync: self, definition }).await,
             Upstream::Rpm(definition) => self.run_as(&Rpm { sync: self, definition }).await,
+            Upstream::Directory(definition) => self.run_as(&Directory { sync: self, definition }).await,
         }
     }
 

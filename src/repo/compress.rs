@@ -5,6 +5,9 @@ use std::io::{self, BufReader, Cursor, Read, Write};
 /// The largest dictionary (window) a decoder may ask for, bytes: what `xz -9` and `zstd --long=26` need.
 const MAX_DICTIONARY: u64 = 64 << 20;
 
+/// zstd's own default is 3.
+const ZST_LEVEL: i32 = 7;
+
 /// How a file is compressed, told by its name's suffix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Compression {
@@ -86,9 +89,33 @@ pub fn decompress(bytes: &[u8], compression: Compression, limit: u64) -> Result<
     Ok(out)
 }
 
+/// As [`decompress`], of bytes that are known to become `length` bytes: quicker.
+pub fn decompress_exactly(bytes: &[u8], compression: Compression, length: usize) -> io::Result<Vec<u8>> {
+    let text = match compression {
+        Compression::Zst => zstd::bulk::decompress(bytes, length)?,
+        other => decompress(bytes, other, length as u64).map_err(io::Error::other)?,
+    };
+    if text.len() == length { Ok(text) } else { Err(io::Error::other(format!("{} bytes instead of {length}", text.len()))) }
+}
+
 /// True if a read through [`decompress_bounded`] failed because it ran into its limit.
 pub fn is_bomb(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| matches!(inner.downcast_ref(), Some(CompressError::TooLarge { .. })))
+}
+
+/// Compresses into one piece: pieces that follow each other are one file to every reader. Equal input gives equal output.
+pub fn compress(bytes: &[u8], compression: Compression) -> io::Result<Vec<u8>> {
+    match compression {
+        Compression::None => Ok(bytes.to_vec()),
+        Compression::Gz => compress_gz(bytes),
+        Compression::Xz => compress_xz(bytes),
+        Compression::Zst => zstd::bulk::compress(bytes, ZST_LEVEL),
+        Compression::Bz2 => {
+            let mut writer = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::new(6));
+            writer.write_all(bytes)?;
+            writer.finish()
+        }
+    }
 }
 
 /// gzip without name or time, so that equal input gives equal output.
@@ -140,7 +167,32 @@ fn modest_xz<R: Read>(mut reader: R) -> io::Result<io::Chain<Cursor<Vec<u8>>, R>
     }
 }
 
+/// The same xz stream asking for a dictionary of 64 KiB only, for what is known to be small: nothing that decompresses to no more can
+/// reach further back. What does is refused by the decoder, and then has to be read as it was. `None` where that is no such stream.
+pub fn with_small_dictionary(bytes: &[u8]) -> Option<Vec<u8>> {
+    // 2 << (8 / 2 + 11), the xz file format, section 5.3.1.
+    const BITS_OF_64_KIB: u8 = 8;
+    let (at, bits) = xz_dictionary_bits(bytes)?;
+    if bits <= BITS_OF_64_KIB {
+        return None;
+    }
+    let mut small = bytes.to_vec();
+    *small.get_mut(at)? = BITS_OF_64_KIB;
+    // Of the block's header, without the checksum that is its end.
+    let end = 12 + (usize::from(*bytes.get(12)?) + 1) * 4;
+    let mut crc = flate2::Crc::new();
+    crc.update(small.get(12..end - 4)?);
+    small.get_mut(end - 4..end)?.copy_from_slice(&crc.sum().to_le_bytes());
+    Some(small)
+}
+
 fn xz_dictionary(head: &[u8]) -> Option<u64> {
+    let (_, bits) = xz_dictionary_bits(head)?;
+    Some(if bits >= 40 { u64::from(u32::MAX) } else { u64::from(2 | bits & 1) << (bits / 2 + 11) })
+}
+
+/// Where the first block says how large its dictionary is, and what it says.
+fn xz_dictionary_bits(head: &[u8]) -> Option<(usize, u8)> {
     let block = head.get(12..)?;
     let header = block.get(1..(usize::from(*block.first()?) + 1) * 4)?;
     let flags = *header.first()?;
@@ -157,8 +209,8 @@ fn xz_dictionary(head: &[u8]) -> Option<u64> {
         let properties = at.split_at_checked(length)?;
         at = properties.1;
         if id == 0x21 {
-            let bits = u32::from(*properties.0.first()?);
-            return Some(if bits >= 40 { u64::from(u32::MAX) } else { u64::from(2 | bits & 1) << (bits / 2 + 11) });
+            let bits = *properties.0.first()?;
+            return Some((12 + 1 + header.len() - at.len() - length, bits));
         }
     }
     None
@@ -245,6 +297,22 @@ mod tests {
         let error = decompress(&greedy, Compression::Xz, 100).unwrap_err();
         let CompressError::Damaged { source, .. } = error else { panic!("{error}") };
         assert!(source.to_string().contains("dictionary of 134217728 bytes"), "{source}");
+    }
+
+    #[test]
+    fn a_stream_that_needs_no_more_is_read_with_a_small_dictionary() {
+        for args in [&["-c", "-9"][..], &["-c", "-6", "--check=crc64"], &["-c", "--block-size=100000"]] {
+            let text = &sample()[..60_000];
+            let small = with_small_dictionary(&pipe("xz", args, text)).unwrap();
+            assert_eq!(xz_dictionary(&small), Some(65_536));
+            assert_eq!(decompress(&small, Compression::Xz, 1 << 20).unwrap(), text, "{args:?}");
+        }
+        // What reaches further back is refused, not read wrongly.
+        let far: Vec<u8> = (0..100_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).chain([7; 9]).collect();
+        let twice = [far.as_slice(), &far].concat();
+        let small = with_small_dictionary(&pipe("xz", &["-c"], &twice)).unwrap();
+        assert!(decompress(&small, Compression::Xz, 1 << 20).is_err());
+        assert_eq!(with_small_dictionary(b"no xz"), None);
     }
 
     #[test]

@@ -18,8 +18,12 @@ use std::time::Duration;
 use sha2::{Digest, Sha256 as Hasher};
 
 use super::atomic::{named, private_folder};
+use super::hashed::{self, HashedFile};
 use super::lock::{self, Lock, LockError, Mode};
 use crate::domain::checksum::Sha256;
+
+/// What files that are being taken in are called.
+const IMPORT: &str = "import-";
 
 /// The store in one folder.
 #[derive(Clone, Debug)]
@@ -119,9 +123,40 @@ impl ObjectStore {
     pub fn import_bytes(&self, bytes: &[u8]) -> io::Result<Sha256> {
         let sha256 = Sha256::of(bytes);
         if !self.contains(sha256, bytes.len() as u64) {
-            self.import(bytes, Some(sha256))?;
+            self.import(|file| file.write_all(bytes).map(|()| (sha256, bytes.len() as u64)))?;
         }
         Ok(sha256)
+    }
+
+    /// Begins a file that [`ObjectStore::adopt`] takes in.
+    ///
+    /// # Errors
+    /// What the system said, with the path.
+    pub fn create(&self) -> io::Result<HashedFile> {
+        HashedFile::create(&self.root.join("partial"), IMPORT)
+    }
+
+    /// Takes in a file that was written. Returns digest and size.
+    ///
+    /// # Errors
+    /// What the system said, with the path.
+    pub fn adopt(&self, new: HashedFile) -> io::Result<(Sha256, u64)> {
+        let (file, sha256, size) = new.finish().map_err(|error| named(error, "store an object in", &self.root))?;
+        let path = self.path(sha256);
+        self.make_room(&path).map_err(|error| named(error, "store the object", &path))?;
+        hashed::persist(file, &path, 0o444)?;
+        Ok((sha256, size))
+    }
+
+    /// Takes in a copy of an open file, from its start. Where the file system can share blocks between files, none are written.
+    ///
+    /// # Errors
+    /// What the system said, with the path.
+    pub fn import_file(&self, source: &File) -> io::Result<(Sha256, u64)> {
+        self.import(|copy| match rustix::fs::ioctl_ficlone(&*copy, source) {
+            Ok(()) => digest_of_file(copy),
+            Err(_) => copy_hashing(source, copy),
+        })
     }
 
     /// Takes in a copy of a reader's bytes; never a link to somebody's own file, who may change it. Returns digest and size.
@@ -129,7 +164,7 @@ impl ObjectStore {
     /// # Errors
     /// What the system said, with the path.
     pub fn import_reader(&self, reader: impl Read) -> io::Result<(Sha256, u64)> {
-        self.import(reader, None)
+        self.import(|copy| copy_hashing(reader, copy))
     }
 
     /// A file without a name, on the disk of the store, for what becomes an object by [`ObjectStore::import_scratch`].
@@ -147,15 +182,14 @@ impl ObjectStore {
     pub fn import_scratch(&self, mut file: File) -> io::Result<(Sha256, u64)> {
         use std::io::Seek;
         file.rewind()?;
-        self.import(file, None)
+        self.import(|copy| copy_hashing(file, copy))
     }
 
-    fn import(&self, reader: impl Read, known: Option<Sha256>) -> io::Result<(Sha256, u64)> {
+    fn import(&self, fill: impl FnOnce(&mut File) -> io::Result<(Sha256, u64)>) -> io::Result<(Sha256, u64)> {
         let folder = self.root.join("partial");
         let attempt = || {
-            let mut file = tempfile::NamedTempFile::with_prefix_in("import-", &folder)?;
-            let (digest, size) = copy_hashing(reader, file.as_file_mut())?;
-            let sha256 = known.unwrap_or(digest);
+            let mut file = tempfile::NamedTempFile::with_prefix_in(IMPORT, &folder)?;
+            let (sha256, size) = fill(file.as_file_mut())?;
             let path = self.path(sha256);
             file.as_file().set_permissions(fs::Permissions::from_mode(0o444))?;
             self.make_room(&path)?;
@@ -279,12 +313,26 @@ fn copy_hashing(mut reader: impl Read, out: &mut File) -> io::Result<(Sha256, u6
 /// # Errors
 /// What the system said, with the path.
 pub fn digest_of(path: &Path) -> io::Result<Sha256> {
-    let attempt = || {
-        let mut hasher = Hasher::new();
-        io::copy(&mut BufReader::with_capacity(1 << 18, File::open(path)?), &mut hasher)?;
-        Ok(Sha256::new(hasher.finalize().into()))
-    };
-    attempt().map_err(|error| named(error, "read", path))
+    let attempt = || digest_of_file(&File::open(path)?);
+    attempt().map(|(sha256, _)| sha256).map_err(|error| named(error, "read", path))
+}
+
+/// Digest and size of what follows in an open file.
+///
+/// # Errors
+/// What the system said.
+pub fn digest_of_file(mut file: &File) -> io::Result<(Sha256, u64)> {
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; 1 << 18];
+    let mut size = 0;
+    loop {
+        let got = file.read(&mut buffer)?;
+        if got == 0 {
+            return Ok((Sha256::new(hasher.finalize().into()), size));
+        }
+        hasher.update(&buffer[..got]);
+        size += got as u64;
+    }
 }
 
 #[cfg(test)]

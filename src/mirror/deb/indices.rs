@@ -82,7 +82,8 @@ pub fn wanted(root: &Root, number: usize, source: &DebianSource) -> Result<Vec<I
 fn index(root: &Root, number: usize, component: &str, arch: Arch, name: &str) -> Option<Index> {
     let plain = format!("{component}/binary-{name}/Packages");
     let entry = |path: &str| root.release.files.get(&archive_path(path).ok()?).copied();
-    let suffixes = [Compression::Xz, Compression::Zst, Compression::Gz, Compression::Bz2, Compression::None].map(Compression::suffix);
+    // gzip before xz: a third more to fetch, an eighth of the time to decompress. For Debian's main that is 3 MB for a second.
+    let suffixes = [Compression::Zst, Compression::Gz, Compression::Xz, Compression::Bz2, Compression::None].map(Compression::suffix);
     let forms: Vec<(String, FileEntry)> =
         suffixes.into_iter().map(|suffix| format!("{plain}{suffix}")).filter_map(|path| entry(&path).map(|entry| (path, entry))).collect();
     let compressed = forms.first()?.1.size;

@@ -25,6 +25,7 @@ pub mod whole;
 
 use futures::future::try_join_all;
 
+pub(super) use former::add_indices as add_former_indices;
 pub(super) use verify::expected;
 
 use self::choose::Choice;

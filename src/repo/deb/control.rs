@@ -7,7 +7,7 @@ use super::packages::Package;
 use super::paragraph::{MAX_PARAGRAPH, Paragraphs};
 use super::path::ArchivePath;
 use crate::domain::checksum::Sha256;
-use crate::repo::compress::{Compression, decompress_bounded, is_bomb};
+use crate::repo::compress::{Compression, decompress_bounded, is_bomb, with_small_dictionary};
 
 /// The largest decompressed control.tar that is read, bytes (maintainer scripts, md5sums).
 const MAX_CONTROL: u64 = 64 << 20;
@@ -40,8 +40,24 @@ pub enum ControlError {
     Control(#[from] super::packages::PackageError),
 }
 
+/// A compressed control.tar up to this size is read at once, bytes. Those of Debian have a few thousand.
+const SMALL_CONTROL: u64 = 64 << 10;
+
 /// The control paragraph of a package, each line ending in `\n`. Reads the file's first members only.
-pub fn control(deb: impl Read) -> Result<String, ControlError> {
+pub fn control(mut deb: impl Read) -> Result<String, ControlError> {
+    let (name, size) = find_member(&mut deb, "control.tar")?;
+    if size > SMALL_CONTROL || !name.ends_with(".xz") {
+        return control_of(deb.take(size), &name);
+    }
+    let mut bytes = Vec::new();
+    deb.take(size).read_to_end(&mut bytes).map_err(|source| ControlError::Read { what: name.clone(), source })?;
+    // dpkg-deb asks for a dictionary of 8 MiB for every package. To clear that for a text of 2 KiB is most of an index's work.
+    let small = with_small_dictionary(&bytes).and_then(|small| control_of(small.as_slice(), &name).ok());
+    small.map_or_else(|| control_of(bytes.as_slice(), &name), Ok)
+}
+
+/// The control paragraph out of a control.tar of this name.
+fn control_of(tar: impl Read, name: &str) -> Result<String, ControlError> {
     let mut found = None;
     let mut take = |path: &str, file: &mut dyn Read| {
         if path == "control" && found.is_none() {
@@ -51,7 +67,7 @@ pub fn control(deb: impl Read) -> Result<String, ControlError> {
         }
         Ok(())
     };
-    walk(deb, "control.tar", MAX_CONTROL, &|path| path == "control", &mut take)?;
+    walk(tar, name, "control.tar", MAX_CONTROL, &|path| path == "control", &mut take)?;
     let text = found.ok_or_else(|| ControlError::NotAPackage("control.tar holds no control file".to_owned()))?;
     let mut paragraphs = Paragraphs::new(text.as_slice());
     let paragraph = paragraphs.next().map_err(super::packages::PackageError::from)?;
@@ -61,12 +77,13 @@ pub fn control(deb: impl Read) -> Result<String, ControlError> {
 /// Hands the regular files of `data.tar*` that `wanted` accepts (paths without a leading `./` or `/`) to `sink`, with a reader of their
 /// contents. Links are not followed. Returns how many were handed over. At most `limit` bytes of data.tar are decompressed.
 pub fn extract(
-    deb: impl Read,
+    mut deb: impl Read,
     wanted: &dyn Fn(&str) -> bool,
     limit: u64,
     sink: &mut dyn FnMut(&str, &mut dyn Read) -> io::Result<()>,
 ) -> Result<usize, ControlError> {
-    walk(deb, "data.tar", limit, wanted, sink)
+    let (name, size) = find_member(&mut deb, "data.tar")?;
+    walk(deb.take(size), &name, "data.tar", limit, wanted, sink)
 }
 
 /// An index stanza of a package file: its control paragraph with `Filename`, `Size` and `SHA256`.
@@ -79,27 +96,27 @@ pub fn index_stanza(control: &str, path: &ArchivePath, size: u64, sha256: Sha256
     Ok(stanza)
 }
 
-/// Hands the wanted regular files of one tar member to `sink`.
+/// Hands the wanted regular files of a tar member called `name` (`member` and a suffix) to `sink`.
 fn walk(
-    mut deb: impl Read,
+    member_bytes: impl Read,
+    name: &str,
     member: &str,
     limit: u64,
     wanted: &dyn Fn(&str) -> bool,
     sink: &mut dyn FnMut(&str, &mut dyn Read) -> io::Result<()>,
 ) -> Result<usize, ControlError> {
-    let (name, size) = find_member(&mut deb, member)?;
     let failed = |source: io::Error| {
         if is_bomb(&source) {
-            ControlError::TooLarge { what: name.clone(), limit }
+            ControlError::TooLarge { what: name.to_owned(), limit }
         } else {
-            ControlError::Read { what: name.clone(), source }
+            ControlError::Read { what: name.to_owned(), source }
         }
     };
-    let compression = Compression::of_name(&name);
+    let compression = Compression::of_name(name);
     if compression.suffix() != &name[member.len()..] {
         return Err(ControlError::NotAPackage(format!("`{name}` has an unknown compression")));
     }
-    let tar = decompress_bounded(deb.take(size), compression, limit).map_err(failed)?;
+    let tar = decompress_bounded(member_bytes, compression, limit).map_err(failed)?;
     let mut count = 0;
     for entry in tar::Archive::new(tar).entries().map_err(failed)? {
         let mut entry = entry.map_err(failed)?;

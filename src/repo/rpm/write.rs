@@ -76,7 +76,8 @@ impl Listing {
         }
     }
 
-    fn head(self, count: u64) -> String {
+    /// The text before the packages. `count`: how many there will be.
+    pub fn head(self, count: u64) -> String {
         let (root, namespaces) = match self {
             Self::Primary => {
                 ("metadata", "xmlns=\"http://linux.duke.edu/metadata/common\" xmlns:rpm=\"http://linux.duke.edu/metadata/rpm\"")
@@ -87,7 +88,8 @@ impl Listing {
         format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{root} {namespaces} packages=\"{count}\">\n")
     }
 
-    fn tail(self) -> &'static str {
+    /// The text after them.
+    pub fn tail(self) -> &'static str {
         match self {
             Self::Primary => "</metadata>\n",
             Self::Filelists => "</filelists>\n",

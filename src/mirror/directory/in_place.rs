@@ -1,0 +1,91 @@
+//! Metadata in the directory itself, as createrepo_c and apt-ftparchive make it: nothing is copied.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use rayon::prelude::*;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use super::indexer::{Indexed, Indexer};
+use super::packages::{Packages, Terms, format_of, list};
+use super::scan::OURS;
+use super::sink::IntoFolder;
+use crate::domain::mirror::PackageFormat;
+use crate::mirror::Result;
+use crate::sys::atomic::{named, sync_folder};
+
+/// What is to be made where.
+pub struct Request<'a> {
+    /// The directory.
+    pub root: &'a Path,
+    /// Which of its packages; `None`: those there are.
+    pub format: Option<PackageFormat>,
+    /// Name, suite, key.
+    pub terms: Terms<'a>,
+    /// Files that are no packages are left out, and not an error.
+    pub leave_out: bool,
+}
+
+/// Makes or renews `repodata/` or `dists/` in the directory. Readers see the former one until the new one takes its place in one step.
+/// The caller holds the directory's lock.
+///
+/// # Errors
+/// If a file is no package, or the disk is full.
+pub fn index(request: &Request<'_>) -> Result<Indexed> {
+    let root = request.root;
+    remove_unfinished(root).map_err(|error| named(error, "clean up", root))?;
+    let found = list(root, request.format)?;
+    let format = request.format.map_or_else(|| format_of(root, &found), Ok)?;
+    let packages = Packages::new(format, "");
+    let cache = root.join(format!("{OURS}cache"));
+    let indexed = Indexer { root, kind: packages.kind(), store: None, cache: &cache, leave_out: request.leave_out }.run(&found)?;
+    let new = tempfile::Builder::new().prefix(&format!("{OURS}new-")).tempdir_in(root).map_err(|error| named(error, "write in", root))?;
+    packages.write(&indexed.cache, &request.terms, &mut IntoFolder { root: new.path().to_owned() })?;
+    let folder = match format {
+        PackageFormat::Deb => "dists",
+        PackageFormat::Rpm => "repodata",
+    };
+    sync_files(new.path())
+        .and_then(|()| switch(&new.path().join(folder), &root.join(folder)))
+        .map_err(|error| named(error, "write", &root.join(folder)))?;
+    sync_folder(root)?;
+    Ok(indexed)
+}
+
+/// Puts a new folder in the place of an old one, which is then where the new one was.
+fn switch(new: &Path, old: &Path) -> io::Result<()> {
+    if !old.exists() {
+        return fs::rename(new, old);
+    }
+    match renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE) {
+        Ok(()) => Ok(()),
+        // Some network file systems cannot do it in one step.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+            let aside = new.with_file_name("former");
+            fs::rename(old, aside)?;
+            fs::rename(new, old)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes all files and folders below a folder to the disk.
+fn sync_files(folder: &Path) -> io::Result<()> {
+    let entries: Vec<walkdir::DirEntry> = walkdir::WalkDir::new(folder).into_iter().collect::<std::result::Result<_, walkdir::Error>>()?;
+    entries.par_iter().try_for_each(|entry| fs::File::open(entry.path())?.sync_all())
+}
+
+/// Removes what killed runs left half-made.
+fn remove_unfinished(root: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(root)?.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        // Of the cache too: it is written beside under a name of its own.
+        if name.starts_with(OURS) && name != format!("{OURS}cache") && name != format!("{OURS}lock") {
+            let path = entry.path();
+            if entry.file_type()?.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,245 @@
+//! A plain directory of a site's own packages as a mirror: the real binary, and apt, dnf and createrepo_c as other ends.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+#[path = "support/head.rs"]
+mod head;
+#[path = "support/upstream.rs"]
+mod upstream;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use head::Head;
+use upstream::{build, run};
+
+/// A directory with packages in folders of folders.
+fn debs(head: &Head) -> PathBuf {
+    let root = head.aside().join("debs");
+    build(&root.join("a/app_1.0_amd64.deb"), "app", "1.0", "Depends: lib (>= 1.0)", 4_000);
+    build(&root.join("deep/er/lib_1.0_amd64.deb"), "lib", "1.0", "", 3_000);
+    settle();
+    root
+}
+
+/// A file that changed within the last second is not believed to stay as it is, and would be read once more.
+fn settle() {
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+}
+
+fn index(root: &Path) -> String {
+    fs::read_to_string(root.join("dists/trixie/main/binary-amd64/Packages")).unwrap()
+}
+
+/// Adds the directory as the mirror `m`, whose suite is called as apt's sources of these tests have it.
+fn add(head: &Head, root: &Path) {
+    head.ok(&["mirror", "add", "m", "--path", root.to_str().unwrap()]);
+    let definition = head.data().join("mirrors/m/definition.toml");
+    let text = fs::read_to_string(&definition).unwrap();
+    fs::write(&definition, format!("{text}publish_as = \"trixie\"\n")).unwrap();
+}
+
+#[test]
+fn a_directory_of_debs_is_a_mirror_that_apt_installs_from() {
+    let head = Head::new();
+    let root = debs(&head);
+    add(&head, &root);
+    let told = head.ok(&["mirror", "sync", "m"]);
+    assert!(told.contains("published"), "{told}");
+    assert_eq!(head.packages(), ["app", "lib"]);
+    head.apt_takes(&head.key(), &["app"]);
+    assert!(head.ok(&["mirror", "verify", "m"]).contains("all as promised"));
+    assert!(head.ok(&["mirror", "sync", "m"]).contains("unchanged"));
+    // A copy, not a link: what is published does not change with the site's file.
+    let (site, published) = (root.join("a/app_1.0_amd64.deb"), head.tree().join("pool/a/app_1.0_amd64.deb"));
+    fs::write(&site, "something else").unwrap();
+    assert_ne!(fs::read(&published).unwrap(), b"something else");
+    let told = head.fails(&["mirror", "sync", "m"], 1);
+    assert!(told.contains("a/app_1.0_amd64.deb: not a Debian package") && told.contains("--allow-missing"), "{told}");
+    head.apt_takes(&head.key(), &["app"]);
+    assert!(head.ok(&["mirror", "sync", "m", "--allow-missing"]).contains("left out: a/app_1.0_amd64.deb"));
+    assert_eq!(head.packages(), ["lib"]);
+}
+
+#[test]
+fn what_comes_goes_and_changes_in_the_directory_is_followed() {
+    let head = Head::new();
+    let root = debs(&head);
+    add(&head, &root);
+    head.ok(&["mirror", "sync", "m"]);
+    build(&root.join("new_2.0_amd64.deb"), "new", "2.0", "", 100);
+    build(&root.join("deep/er/lib_1.0_amd64.deb"), "lib", "1.5", "", 3_000);
+    let told = head.ok(&["mirror", "sync", "m"]);
+    assert!(told.contains("2 files"), "only those two are read: {told}");
+    assert_eq!(head.packages(), ["app", "lib", "new"]);
+    head.apt_takes(&head.key(), &["app", "new", "lib=1.5"]);
+    fs::remove_file(root.join("new_2.0_amd64.deb")).unwrap();
+    head.ok(&["mirror", "sync", "m"]);
+    assert_eq!(head.packages(), ["app", "lib"]);
+    // What is remembered changes nothing of what comes out.
+    let before = index(&head.tree());
+    fs::remove_file(head.data().join("mirrors/m/packages.cache")).unwrap();
+    assert!(head.ok(&["mirror", "sync", "m"]).contains("unchanged"));
+    assert_eq!(index(&head.tree()), before);
+}
+
+#[test]
+fn the_index_says_what_apt_ftparchive_says() {
+    let head = Head::new();
+    let root = debs(&head);
+    head.ok(&["mirror", "index", root.to_str().unwrap(), "--suite", "trixie"]);
+    let theirs = run(Command::new("apt-ftparchive").args(["packages", "."]).current_dir(&root));
+    let theirs = String::from_utf8(theirs.stdout).unwrap().replace("Filename: ./", "Filename: ");
+    let sorted = |text: &str| {
+        let only_theirs = ["MD5sum:", "SHA1:", "SHA512:"];
+        let mut lines: Vec<String> = text
+            .lines()
+            .filter(|line| !line.is_empty() && !only_theirs.iter().any(|name| line.starts_with(name)))
+            .map(str::to_owned)
+            .collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&index(&root)), sorted(&theirs));
+}
+
+#[test]
+fn metadata_in_the_directory_itself_is_renewed_in_one_step() {
+    let head = Head::new();
+    let root = debs(&head);
+    let path = root.to_str().unwrap();
+    assert!(head.ok(&["mirror", "index", path, "--suite", "trixie", "--sign"]).contains("2 packages, 2 of them read"));
+    assert!(root.join("dists/trixie/InRelease").is_file());
+    fs::write(root.join("dists/mark"), "of the former one").unwrap();
+    fs::create_dir(root.join(".kickctl-new-killed")).unwrap();
+    build(&root.join("new_2.0_amd64.deb"), "new", "2.0", "", 100);
+    let told = head.ok(&["mirror", "index", path, "--suite", "trixie", "--sign"]);
+    assert!(told.contains("3 packages"), "{told}");
+    assert!(index(&root).contains("Package: new\n") && !root.join("dists/mark").exists());
+    let left: Vec<_> = fs::read_dir(&root).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().starts_with(".kickctl-new")), "{left:?}");
+}
+
+#[test]
+fn a_directory_that_is_empty_or_holds_both_kinds_is_asked_about() {
+    let head = Head::new();
+    let root = head.aside().join("packages");
+    fs::create_dir(&root).unwrap();
+    let path = root.to_str().unwrap();
+    let told = head.fails(&["mirror", "add", "m", "--path", path], 2);
+    assert!(told.contains("holds no packages yet") && told.contains("--packages deb"), "{told}");
+    fs::write(root.join("a.deb"), "").unwrap();
+    fs::write(root.join("a.rpm"), "").unwrap();
+    let told = head.fails(&["mirror", "add", "m", "--path", path], 2);
+    assert!(told.contains("holds both"), "{told}");
+    fs::remove_file(root.join("a.deb")).unwrap();
+    fs::remove_file(root.join("a.rpm")).unwrap();
+    head.ok(&["mirror", "add", "m", "--path", path, "--packages", "deb"]);
+    assert!(head.ok(&["mirror", "sync", "m"]).contains("published"), "an empty archive is one too");
+}
+
+/// A package with a file and a dependency, built by the `rpm` crate.
+fn rpm(file: &Path, name: &str, version: &str, requires: &str) {
+    use rpm::{BuildConfig, Dependency, FileOptions, PackageBuilder};
+    let mut builder = PackageBuilder::new(name, version, "MIT", "noarch", "a test's package");
+    builder.using_config(BuildConfig::v4().source_date(1_700_000_000_u32)).release("1");
+    builder.with_file_contents(name, FileOptions::new(format!("/usr/share/{name}/data"))).unwrap();
+    if !requires.is_empty() {
+        builder.requires(Dependency::any(requires));
+    }
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    builder.build().unwrap().write_file(file).unwrap();
+}
+
+/// More packages than one block of what is remembered holds.
+fn rpms(head: &Head) -> PathBuf {
+    let root = head.aside().join("rpms");
+    rpm(&root.join("a/app-1.0-1.noarch.rpm"), "app", "1.0", "lib");
+    rpm(&root.join("deep/er/lib-1.0-1.noarch.rpm"), "lib", "1.0", "/usr/share/p7/data");
+    (0..120).for_each(|number| rpm(&root.join(format!("p/p{number}-1.0-1.noarch.rpm")), &format!("p{number}"), "1.0", ""));
+    settle();
+    root
+}
+
+/// The real dnf, with a root and caches of its own, on a tree whose repomd.xml is to be signed with the head's key.
+fn dnf(head: &Head, tree: &Path, args: &[&str]) -> String {
+    let home = tempfile::tempdir().unwrap();
+    let key = head.data().join("keys/signing.asc");
+    let config = format!(
+        "[main]\ngpgcheck=0\n[m]\nname=m\nbaseurl=file://{}\nrepo_gpgcheck=1\ngpgkey=file://{}\n",
+        tree.canonicalize().unwrap().display(),
+        key.display()
+    );
+    let file = home.path().join("dnf.conf");
+    fs::write(&file, config).unwrap();
+    let output = Command::new("dnf")
+        .args(["-y", "--releasever=1", "-c"])
+        .arg(&file)
+        .arg(format!("--installroot={}", home.path().join("root").display()))
+        .arg(format!("--setopt=cachedir={}", home.path().join("cache").display()))
+        .arg("--setopt=reposdir=/nonexistent")
+        .args(args)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "dnf {args:?}: {}", head::text(&output));
+    head::text(&output)
+}
+
+#[test]
+fn a_directory_of_rpms_is_a_mirror_that_dnf_installs_from() {
+    let head = Head::new();
+    let root = rpms(&head);
+    head.ok(&["mirror", "add", "m", "--path", root.to_str().unwrap()]);
+    assert!(head.ok(&["mirror", "sync", "m"]).contains("published"));
+    let told = dnf(&head, &head.tree(), &["install", "--downloadonly", "app"]);
+    assert!(told.contains("app") && told.contains("lib") && told.contains("p7"), "a package, its dependency, and by file: {told}");
+    assert!(head.ok(&["mirror", "sync", "m"]).contains("unchanged"));
+    rpm(&root.join("p/p7-2.0-1.noarch.rpm"), "p7", "2.0", "");
+    let told = head.ok(&["mirror", "sync", "m"]);
+    assert!(told.contains("1 files"), "{told}");
+    let told = dnf(&head, &head.tree(), &["repoquery", "--latest-limit=1", "p7"]);
+    assert!(told.contains("p7-0:2.0-1.noarch"), "{told}");
+}
+
+/// The text of a listing in `repodata/`, in the order of packages.
+fn listing(root: &Path, kind: &str) -> String {
+    let folder = root.join("repodata");
+    let file = fs::read_dir(&folder)
+        .unwrap()
+        .flatten()
+        .find(|entry| entry.file_name().to_string_lossy().contains(&format!("{kind}.xml")))
+        .unwrap();
+    let program = if file.file_name().to_string_lossy().ends_with(".zst") { "zstd" } else { "gzip" };
+    String::from_utf8(run(Command::new(program).arg("-dc").arg(file.path())).stdout).unwrap()
+}
+
+#[test]
+fn metadata_made_in_pieces_is_what_createrepo_c_makes() {
+    let head = Head::new();
+    let root = rpms(&head);
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
+        lines.sort();
+        lines
+    };
+    run(Command::new("createrepo_c").args(["--quiet", "--no-database"]).arg(&root));
+    let theirs = ["primary", "filelists", "other"].map(|kind| sorted(&listing(&root, kind)));
+    let told = head.ok(&["mirror", "index", root.to_str().unwrap()]);
+    assert!(told.contains("122 packages"), "{told}");
+    let path = root.to_str().unwrap();
+    rpm(&root.join("p/p7-1.0-1.noarch.rpm"), "p7", "1.0", "changed");
+    head.ok(&["mirror", "index", path]);
+    rpm(&root.join("p/p7-1.0-1.noarch.rpm"), "p7", "1.0", "");
+    let ours = |kind: &str| sorted(&listing(&root, kind));
+    head.ok(&["mirror", "index", path]);
+    for (kind, theirs) in ["filelists", "other"].iter().zip(&theirs[1..]) {
+        assert!(ours(kind) == *theirs, "{kind}");
+    }
+    // What primary.xml says of headers is compared where headers are read; here, that no package is lost, doubled or misplaced.
+    let of = |lines: &[String]| {
+        let kept = |line: &&String| ["<name>", "<version ", "<checksum ", "<size ", "<location "].iter().any(|tag| line.starts_with(tag));
+        lines.iter().filter(kept).cloned().collect::<Vec<_>>()
+    };
+    assert!(of(&ours("primary")) == of(&theirs[0]), "primary");
+    assert_eq!(of(&theirs[0]).len(), 5 * 122);
+}
