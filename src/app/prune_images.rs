@@ -7,10 +7,8 @@ use super::build_image::{cut_off, lock_image};
 use super::list_images::image_dir;
 use crate::config::Source;
 use crate::config::recipe_file;
-use crate::domain::attempt::State;
 use crate::domain::image::{ImageName, VersionId};
 use crate::image::{Error, change, prune};
-use crate::store::Store;
 use crate::sys::data_dir::DataDir;
 
 /// Prunes images to `keep` versions each (besides the published one and those in use; the recipe's number without it).
@@ -41,26 +39,4 @@ pub async fn prune_images(
         }
     }
     Ok(pruned)
-}
-
-/// Versions that an assignment names, and those that a node may run: of every boot since its last one that was verified, that one included,
-/// whether or not the node is heard from. Versions are named by a digest of what they hold, so that one name means one version.
-///
-/// # Errors
-/// If the state does not read.
-pub async fn versions_in_use(store: &dyn Store) -> Result<BTreeSet<VersionId>> {
-    let named = store.assignments().await?.into_iter().filter_map(|assignment| assignment.snapshot);
-    let mut used: BTreeSet<VersionId> = named.filter_map(|id| id.as_str().parse().ok()).collect();
-    let mut settled = BTreeSet::new();
-    // The newest first.
-    for attempt in store.attempts(None).await? {
-        if settled.contains(&attempt.node) {
-            continue;
-        }
-        used.extend(attempt.order.image.map(|image| image.version));
-        if attempt.state == State::Verified {
-            settled.insert(attempt.node);
-        }
-    }
-    Ok(used)
 }
