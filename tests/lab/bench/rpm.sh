@@ -44,7 +44,6 @@ rpm_changed() {
 
 # Time and memory of 60,000 packages, and how both grow from 6,000.
 rpm_60k() {
-    local round
     make_packages rpm "$BENCH_WORK/many" 6000 0
     for _ in $(seq "$BENCH_ROUNDS"); do rpm_forget "$BENCH_WORK/many" && rpm_index kickctl_rpm_6k "$BENCH_WORK/many"; done
     make_packages rpm "$BENCH_WORK/many" 54000 0 6000
