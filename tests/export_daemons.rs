@@ -150,7 +150,16 @@ fn dnsmasq_answers_as_the_head_would() {
         segment
             .head
             .command("dnsmasq")
-            .args(["--keep-in-foreground", "--port=0", "--interface=eth1", "--bind-interfaces", "--user=root", "--no-ping", "--no-hosts"])
+            .args([
+                "--keep-in-foreground",
+                "--pid-file",
+                "--port=0",
+                "--interface=eth1",
+                "--bind-interfaces",
+                "--user=root",
+                "--no-ping",
+                "--no-hosts",
+            ])
             .arg(format!("--conf-file={}", file.display()))
             .arg(format!("--dhcp-leasefile={}", folder.path().join("leases").display()))
             .arg(format!("--log-facility={}", folder.path().join("log").display()))
@@ -198,7 +207,16 @@ fn dhclient_gets_its_loader_from_an_exported_dnsmasq() {
         segment
             .head
             .command("dnsmasq")
-            .args(["--keep-in-foreground", "--port=0", "--interface=eth1", "--bind-interfaces", "--user=root", "--no-ping", "--no-hosts"])
+            .args([
+                "--keep-in-foreground",
+                "--pid-file",
+                "--port=0",
+                "--interface=eth1",
+                "--bind-interfaces",
+                "--user=root",
+                "--no-ping",
+                "--no-hosts",
+            ])
             .arg(format!("--conf-file={}", file.display()))
             .arg(format!("--dhcp-leasefile={}", folder.path().join("leases").display()))
             .arg(format!("--log-facility={}", folder.path().join("log").display()))

@@ -276,8 +276,7 @@ mod tests {
     async fn variables_are_pairs_or_an_object() {
         let (_folder, store) = fresh().await;
         store.add_nodes(&[node("a", 1), node("b", 2)]).await.unwrap();
-        let text =
-            "name,variables\na,disk.pick=smallest; recommends=false;\nb,\"{\"\"disk\"\":{\"\"pick\"\":\"\"smallest\"\"},\"\"recommends\"\":false}\"\n";
+        let text = "name,variables\na,disk.pick=smallest; recommends=false;\nb,\"{\"\"disk\"\":{\"\"pick\"\":\"\"smallest\"\"},\"\"recommends\"\":false}\"\n";
         import_nodes(&store, "-", text, ListFormat::guess(text)).await.unwrap().apply(&store).await.unwrap();
         for node in store.nodes().await.unwrap() {
             assert_eq!(serde_json::json!(node.variables), serde_json::json!({"disk": {"pick": "smallest"}, "recommends": false}));
