@@ -1,4 +1,4 @@
-//! One sync of one mirror, from upstream's root files to a snapshot; what depends on the repository format is behind [`super::format`].
+//! One sync of one mirror, from upstream's root files to a snapshot; what depends on the repository format is behind `format`.
 
 use std::time::Duration;
 

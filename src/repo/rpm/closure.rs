@@ -1,7 +1,7 @@
 //! Which packages of a repository a filter takes, closed under dependencies as far as that goes without a solver.
 //!
 //! What it does: every requirement (and with `recommends` every recommendation) of a taken package gets a provider: one that is taken
-//! already, else the best (see [`Closure::best`]). Files count as provided by those that have them, in primary.xml or as told by
+//! already, else the best (see `best`). Files count as provided by those that have them, in primary.xml or as told by
 //! [`Universe::provide_file`]. Of a rich dependency everything is taken that any case of it could need: all sides of `and`, `or` and
 //! `with`, and what stands before `if` and `unless` and behind `else`, whether or not its condition ever holds.
 //!
