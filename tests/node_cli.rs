@@ -453,6 +453,8 @@ async fn attempts_are_listed_shown_and_logged() {
       "profile": "debian-13",
       "mirror": "debian-13",
       "snapshot": "20261121T045300Z-3f9a2c41",
+      "image": null,
+      "version": null,
       "armed_at": "2026-11-21T12:00:00Z",
       "stages": [
         {
@@ -529,6 +531,8 @@ async fn attempts_are_listed_shown_and_logged() {
           "profile": "debian-13",
           "mirror": "debian-13",
           "snapshot": "20261121T045300Z-3f9a2c41",
+          "image": null,
+          "version": null,
           "armed_at": "2026-11-21T12:00:00Z"
         },
         {
@@ -544,6 +548,8 @@ async fn attempts_are_listed_shown_and_logged() {
           "profile": "debian-13",
           "mirror": "debian-13",
           "snapshot": "20261121T045300Z-3f9a2c41",
+          "image": null,
+          "version": null,
           "armed_at": "2026-11-21T12:00:00Z"
         }
       ],

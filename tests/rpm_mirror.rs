@@ -351,7 +351,7 @@ fn a_mounted_medium_is_a_mirror_by_copies() {
     let installer = &head.show()["published"]["details"]["installers"][0];
     assert_eq!((&installer["kernel"], &installer["tree"]["root"]), (&"images/pxeboot/vmlinuz".into(), &"".into()));
     let empty = tempfile::tempdir().unwrap();
-    assert!(head.fails(&["mirror", "add", "n", "--path", empty.path().to_str().unwrap()], 2).contains("no repository"));
+    assert!(head.fails(&["mirror", "add", "n", "--path", empty.path().to_str().unwrap()], 2).contains("holds no packages yet"));
 }
 
 #[test]
