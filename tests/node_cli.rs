@@ -553,6 +553,7 @@ async fn attempts_are_listed_shown_and_logged() {
           "armed_at": "2026-11-21T12:00:00Z"
         }
       ],
+      "running": [],
       "discovered": 0
     }
     "#);
