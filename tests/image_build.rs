@@ -45,7 +45,10 @@ mode = "0755"
 fn lab() -> MutexGuard<'static, Head> {
     static LAB: OnceLock<Mutex<Head>> = OnceLock::new();
     let make = || {
-        let head = Head::new();
+        // What is shared is never dropped: the next run takes its place away, instead of a gigabyte that stays in /tmp each time.
+        let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join("image-build");
+        let _ = fs::remove_dir_all(&data);
+        let head = Head::at(data);
         head.ok(&["mirror", "add", "debian-13", "--from-host"]);
         let definition = head.data().join("mirrors/debian-13/definition.toml");
         let written = fs::read_to_string(&definition).unwrap();
