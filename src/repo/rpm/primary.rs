@@ -60,8 +60,9 @@ impl<R: Read> Packages<R> {
     /// How many packages the root says there are, known after the first call of [`Packages::next_raw`].
     pub fn declared(&self) -> Option<u64> {
         let head = std::str::from_utf8(self.0.head()).ok()?;
-        let value = &head[head.find(" packages=")? + " packages=".len() + 1..];
-        value.split(['"', '\'']).next()?.parse().ok()
+        let (_, value) = head.split_once(" packages=")?;
+        let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+        value[1..].split(quote).next()?.parse().ok()
     }
 
     /// Calls `visit` with each package of primary.xml: the element as it stands, and what it says.

@@ -291,6 +291,21 @@ fn what_is_written_is_read_again_and_named_after_its_checksum() {
 }
 
 #[test]
+fn a_root_that_does_not_say_how_many_packages_it_has_is_no_reason_to_stop() {
+    let declared = |root: &str| {
+        let document = format!("{root}<package/></metadata>");
+        let mut packages = Packages::new(document.as_bytes());
+        packages.next_raw().unwrap();
+        packages.declared()
+    };
+    assert_eq!((declared("<metadata packages='7'>"), declared("<metadata packages=\"8\">")), (Some(7), Some(8)));
+    // The first of these is what fuzzing found: it was a panic.
+    for root in ["<metadata packages=", "<metadata packages=ä", "<metadata packages='", "<metadata packages='x'>", "<metadata>"] {
+        assert_eq!(declared(root), None, "{root}");
+    }
+}
+
+#[test]
 fn a_listing_with_another_number_of_packages_than_it_says_is_never_finished() {
     let writer = || ListingWriter::start(Listing::Other, 1, Packing::Plain, vec![]);
     assert!(writer().finish().is_err());
