@@ -14,6 +14,7 @@ use crate::domain::mac::MacAddr;
 use crate::domain::node::Node;
 use crate::domain::profile::ProfileKind;
 use crate::image::layout::VersionDir;
+use crate::image::source;
 use crate::provision::Settings;
 use crate::provision::context::{Host, MASK};
 use crate::provision::cpio::Archive;
@@ -109,6 +110,7 @@ impl DisklessMaterial {
             nfs_port: (self.config.nfs == Nfs::Embedded).then_some(NFS_PORT),
             root: self.root_file(),
             hosts: &self.hosts,
+            package_sources: source::served_at(&self.dir.root(), &format!("{}/mirror/{}", self.head_url, self.record.mirror)),
             machine_id: self.machine_id.clone(),
             settings: &self.settings,
         }

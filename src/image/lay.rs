@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256 as Hasher};
 use tar::{Builder, EntryType, Header};
 
 use super::guest::GuestFile;
-use super::source::PackageSource;
+use super::source::{PackageSource, SOURCES};
 use super::{Error, Result};
 use crate::domain::checksum::Sha256;
 use crate::domain::image::{Content, LaidFile, Recipe};
@@ -30,7 +30,7 @@ pub fn archive(folder: &Path, recipe: &Recipe, source: &PackageSource, guest: &[
     for (name, bytes) in &source.keyrings {
         tar.file(&Path::new(KEYS).join(name), 0o644, bytes)?;
     }
-    tar.file(Path::new("/etc/apt/sources.list.d/kickctl.sources"), 0o644, source.stanzas(KEYS).as_bytes())?;
+    tar.file(Path::new(SOURCES), 0o644, source.stanzas(KEYS).as_bytes())?;
     for file in guest {
         tar.file(Path::new(file.path), file.mode, file.content)?;
     }

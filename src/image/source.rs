@@ -1,6 +1,7 @@
 //! Where an image's packages come from: a mirror's snapshot, as apt and mmdebstrap name it.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 
@@ -8,6 +9,12 @@ use super::room::{MIRROR, MIRROR_INSIDE};
 use crate::domain::mirror::PublishedSuite;
 use crate::domain::name::{MirrorName, SnapshotId};
 use crate::domain::node::Arch;
+
+/// Where an image names its package sources.
+pub const SOURCES: &str = "/etc/apt/sources.list.d/kickctl.sources";
+
+/// The most that is read of an image's sources.
+const MOST_SOURCES: u64 = 64 * 1024;
 
 /// A snapshot to take packages from.
 #[derive(Clone, Debug)]
@@ -56,6 +63,16 @@ impl PackageSource {
     }
 }
 
+/// The package sources of an image's root, with the snapshot of a build replaced by an archive that a running node can reach. None if the
+/// image names no snapshot: a site's own sources stay as they are.
+pub fn served_at(root: &Path, archive: &str) -> Option<String> {
+    let path = root.join(SOURCES.trim_start_matches('/'));
+    let file = fs::symlink_metadata(&path).ok().filter(|file| file.is_file() && file.len() <= MOST_SOURCES);
+    let text = file.and_then(|_| fs::read_to_string(&path).ok())?;
+    let built_from = format!("file:{MIRROR_INSIDE}");
+    text.contains(&built_from).then(|| text.replace(&built_from, archive))
+}
+
 /// The installer's own components (`main/debian-installer`) have no packages for a system.
 fn components(suite: &PublishedSuite) -> Vec<&str> {
     suite.components.iter().map(String::as_str).filter(|component| !component.ends_with("/debian-installer")).collect()
@@ -84,5 +101,21 @@ mod tests {
         assert_eq!(source.lines("/k"), ["deb [arch=amd64 signed-by=/k/a.gpg,/k/b.asc] copy:///mnt/mirror trixie main contrib"]);
         let stanza = "Types: deb\nURIs: file:/run/kickctl/mirror\nSuites: trixie\nComponents: main contrib\nSigned-By: /k/a.gpg /k/b.asc\n";
         assert_eq!(source.stanzas("/k"), stanza);
+    }
+
+    #[test]
+    fn a_running_node_takes_its_packages_from_the_head_unless_the_image_says_otherwise() {
+        let root = tempfile::TempDir::new().unwrap();
+        let file = root.path().join("etc/apt/sources.list.d/kickctl.sources");
+        let served = || served_at(root.path(), "http://10.0.0.1:8080/mirror/debian-13");
+        assert_eq!(served(), None);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, "Types: deb\nURIs: file:/run/kickctl/mirror\nSuites: trixie\n").unwrap();
+        assert_eq!(served().unwrap(), "Types: deb\nURIs: http://10.0.0.1:8080/mirror/debian-13\nSuites: trixie\n");
+        fs::write(&file, "Types: deb\nURIs: http://site.example/debian\nSuites: trixie\n").unwrap();
+        assert_eq!(served(), None);
+        fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", &file).unwrap();
+        assert_eq!(served(), None);
     }
 }

@@ -55,6 +55,8 @@ pub struct Boot<'a> {
     pub root: Option<RootFile>,
     /// All nodes with a fixed address.
     pub hosts: &'a [Host],
+    /// Where the running system gets packages (sources.list(5), deb822), if the image follows a mirror of the head.
+    pub package_sources: Option<String>,
     /// The same at every boot of the node (machine-id(5)).
     pub machine_id: String,
     /// The merged variables.
@@ -101,6 +103,9 @@ pub fn archive(boot: &Boot<'_>) -> Archive {
     file("etc/machine-id", format!("{}\n", boot.machine_id));
     if let Some(text) = resolv_conf(boot) {
         file("etc/resolv.conf", text);
+    }
+    if let Some(text) = &boot.package_sources {
+        file("etc/apt/sources.list.d/kickctl.sources", text.clone());
     }
     if !boot.ntp.is_empty() {
         file("etc/systemd/timesyncd.conf.d/kickctl.conf", format!("[Time]\nNTP={}\n", boot.ntp.join(" ")));

@@ -30,6 +30,7 @@ fn boot<'a>(node: &'a NodeName, version: &'a VersionId, settings: &'a Settings, 
         nfs_port: Some(2049),
         root: Some(RootFile { name: "base.squashfs", bytes: 4096, sha256: Sha256::of(b"x") }),
         hosts,
+        package_sources: Some("Types: deb\nURIs: http://10.0.0.1:8080/mirror/debian-13\n".into()),
         machine_id: "0123456789abcdef0123456789abcdef".into(),
         settings,
     }
@@ -101,6 +102,7 @@ fn the_node_finds_itself_and_the_cluster_in_its_files() {
     assert_eq!(text("kickctl/files/etc/hosts"), hosts);
     assert_eq!(text("kickctl/files/etc/localtime"), "/usr/share/zoneinfo/Europe/Berlin");
     assert_eq!(text("kickctl/files/etc/resolv.conf"), "search cluster\nnameserver 10.0.0.1\n");
+    assert_eq!(text("kickctl/files/etc/apt/sources.list.d/kickctl.sources"), "Types: deb\nURIs: http://10.0.0.1:8080/mirror/debian-13\n");
     assert_eq!(text("kickctl/files/root/.ssh/authorized_keys"), "ssh-ed25519 AAAA me@x\n");
     assert!(entries.iter().all(|(path, _)| path.starts_with("kickctl/") && !path.contains("ssh_host")));
 }
