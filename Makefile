@@ -39,7 +39,7 @@ test-anaconda:  ## the real Anaconda, from an installation DVD that you have: IS
 	tests/lab/setup.sh test
 	$(as_root) env PATH="$$PATH" ISO="$(ISO)" ANACONDA_PROFILE="$(ANACONDA_PROFILE)" ANACONDA_FIRMWARE="$(ANACONDA_FIRMWARE)" tests/lab/test-anaconda.sh
 
-bench:       ## kickctl against aptly, createrepo_c, apt-ftparchive, reprepro; writes target/bench.json (BENCH_ROWS="deb_*")
+bench:       ## kickctl against aptly, createrepo_c, apt-ftparchive, reprepro, nfs-ganesha; writes target/bench.json (BENCH_ROWS="deb_*")
 	tests/lab/bench.sh
 
 # cargo-fuzz wants a nightly compiler for its sanitizer flags; RUSTC_BOOTSTRAP lets the stable one take them.

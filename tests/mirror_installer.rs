@@ -181,6 +181,33 @@ fn a_local_kernel_with_its_modules_fills_in_what_upstream_lost() {
 }
 
 #[test]
+fn an_index_of_udebs_that_is_not_what_the_release_file_says_is_done_without_if_local_ones_suffice() {
+    let upstream = archive("6.12.94-amd64");
+    publish_images(&upstream, "6.12.94-amd64");
+    let index = "dists/trixie/main/debian-installer/binary-amd64/Packages.gz";
+    upstream.fail(index, Fault::Flip);
+    let head = Head::new();
+    add(&head, &upstream, None);
+    let told = head.fails(&["mirror", "sync", "m"], 1);
+    assert!(told.contains(index) && told.contains("the installation lacks") && told.contains("--local DIR"), "{told}");
+
+    let local = tempfile::tempdir().unwrap();
+    fs::create_dir(local.path().join("udebs")).unwrap();
+    ROOTS.iter().for_each(|name| udeb(&local.path().join("udebs"), name, "1", "Depends: libc6-udeb"));
+    modules(&local.path().join("udebs"), "6.12.94-amd64");
+    let head = Head::new();
+    add(&head, &upstream, Some(local.path()));
+    let told = head.ok(&["mirror", "sync", "m"]);
+    assert!(told.contains("left out") && told.contains(index), "{told}");
+    let (kernel, udebs) = published(&head);
+    assert_eq!((kernel.as_str(), udebs.len()), ("6.12.94-amd64", ROOTS.len() + MODULES.len()));
+    // Upstream is asked again for what it did not have, although its Release file is the same.
+    upstream.heal();
+    assert!(!head.ok(&["mirror", "sync", "m"]).contains(index));
+    assert_eq!(head.show()["published"]["details"]["left_out"], serde_json::json!([]));
+}
+
+#[test]
 fn images_come_out_of_the_named_package_when_nobody_else_has_them() {
     let upstream = archive("6.12.94-amd64");
     let work = tempfile::tempdir().unwrap();

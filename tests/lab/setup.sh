@@ -8,7 +8,7 @@ base=(qemu-system-x86 qemu-utils ovmf ipxe ipxe-qemu seabios iproute2 socat curl
 clients=(dnsmasq-base isc-dhcp-server isc-dhcp-client udhcpc atftp tftp-hpa debootstrap debconf-utils apt-utils dpkg-dev gpg gpgv kea-admin xz-utils openssl
     tcpdump shellcheck busybox dash zstd bzip2 cpio systemd bsdutils mount dnf dnf-plugins-core createrepo-c rpm alien python3-venv fdisk e2fsprogs kmod
     libnfs-utils rpcbind util-linux mmdebstrap squashfs-tools openssh-client)
-peers=(aptly reprepro createrepo-c apt-utils gpg time jq nfs-ganesha nfs-ganesha-vfs libnfs-utils libnfs-dev rpcbind procps)
+peers=(aptly reprepro createrepo-c apt-utils gpg time jq nfs-ganesha nfs-ganesha-vfs libnfs-utils libnfs-dev rpcbind procps mmdebstrap squashfs-tools openssh-client)
 
 packages=()
 for section in "${sections[@]}"; do

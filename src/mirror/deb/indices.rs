@@ -1,5 +1,6 @@
 //! Package indices: which a suite has, fetching them, and taking their stanzas in.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufReader};
 
 use super::root::Root;
@@ -110,28 +111,42 @@ pub fn suite_file(root: &Root, path: &str, entry: FileEntry) -> Result<File> {
 }
 
 /// Fetches indices into the store, each in the best form that upstream has (a Release file lists forms that are not on the server).
+/// With `spare_udebs` an index of the installer's packages that cannot be had is told in the second list instead of ending the sync:
+/// whether they are missed is for the installer to say, since a site's own may stand in for them.
 ///
 /// # Errors
 /// [`Error::IndexFetch`] for the first that cannot be had.
-pub async fn obtain(tools: &Tools, roots: &[Root], indices: Vec<Index>) -> Result<Vec<Held>> {
+pub async fn obtain(tools: &Tools, roots: &[Root], indices: Vec<Index>, spare_udebs: bool) -> Result<(Vec<Held>, Vec<String>)> {
     let first = |index: &Index| index.forms.first().map(|(path, entry)| suite_file(&roots[index.root], path, *entry));
     let files: Vec<File> = indices.iter().filter_map(first).collect::<Result<_>>()?;
-    let failed = tools.obtain(&files).await?.failed;
-    let mut held: Vec<Held> = indices.into_iter().zip(files).map(|(index, file)| Held { index, file }).collect();
-    for (number, outcome) in failed {
-        let Held { index, file } = &held[number];
-        let other = other_form(tools, &roots[index.root], index).await?;
-        let unavailable = || {
-            let url = address(&roots[index.root].url, file.path.as_str());
-            let problem = match &outcome {
-                Outcome::Missing => "is not there (404)".to_owned(),
-                other => describe(other),
-            };
-            Error::IndexFetch { url, problem }
+    let mut failed = BTreeMap::from_iter(tools.obtain(&files).await?.failed);
+    let (mut held, mut lost) = (Vec::new(), Vec::new());
+    for (number, (index, first)) in indices.into_iter().zip(files).enumerate() {
+        let Some(outcome) = failed.remove(&number) else {
+            held.push(Held { index, file: first });
+            continue;
         };
-        held[number].file = other.ok_or_else(unavailable)?;
+        let root = &roots[index.root];
+        match other_form(tools, root, &index).await? {
+            Some(file) => held.push(Held { index, file }),
+            None => {
+                let error = unavailable(root, &first, &outcome);
+                if !(spare_udebs && index.is_udebs()) {
+                    return Err(error);
+                }
+                lost.push(error.to_string());
+            }
+        }
     }
-    Ok(held)
+    Ok((held, lost))
+}
+
+fn unavailable(root: &Root, file: &File, outcome: &Outcome) -> Error {
+    let problem = match outcome {
+        Outcome::Missing => "is not there (404)".to_owned(),
+        other => describe(other),
+    };
+    Error::IndexFetch { url: address(&root.url, file.path.as_str()), problem }
 }
 
 async fn other_form(tools: &Tools, root: &Root, index: &Index) -> Result<Option<File>> {

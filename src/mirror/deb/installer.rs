@@ -139,7 +139,8 @@ pub async fn choose(
                   and add it to the mirror by `--local DIR`, or sync with --allow-missing"
             .to_owned();
     let dependencies = tried.into_iter().map(|line| format!("installer for {arch}: {line}")).collect();
-    Err(Error::Incomplete(Box::new(Incomplete { dependencies, remedy, ..Incomplete::default() })))
+    let files = offer.lost_indices.clone();
+    Err(Error::Incomplete(Box::new(Incomplete { files, dependencies, remedy, ..Incomplete::default() })))
 }
 
 /// Adds an installer's kernel and initrd where Debian has them.

@@ -89,6 +89,7 @@ impl Format for Debian<'_> {
         }
         tools.stage("fetching packages");
         self.fetch(&mut offer, &mut choice, &mut fetched).await?;
+        choice.left_out.append(&mut offer.lost_indices);
         drop(offer);
         Ok(Gathered::Content(Box::new(self.content(roots, &held, choice, &installers).await?), fetched))
     }
@@ -108,9 +109,9 @@ impl Debian<'_> {
         for (number, (root, source)) in roots.suites.iter().zip(sources).enumerate() {
             wanted.extend(indices::wanted(root, number, source)?);
         }
-        let held = indices::obtain(tools, &roots.suites, wanted).await?;
+        let (held, lost_indices) = indices::obtain(tools, &roots.suites, wanted, !self.is_whole()).await?;
         tools.stage("reading indices");
-        let mut offer = Offer::default();
+        let mut offer = Offer { lost_indices, ..Offer::default() };
         for held in &held {
             let url = &roots.suites[held.index.root].url;
             let origin = offer.origin(Source { url: Some(url.clone()), component: held.index.component.clone() });

@@ -33,6 +33,8 @@ pub struct Offer {
     pub sources: Vec<Source>,
     /// Installer packages whose files upstream turned out not to have, per architecture.
     pub lost: BTreeMap<Arch, Vec<Lost>>,
+    /// Indices of installer packages that upstream does not have as its Release file says, for messages.
+    pub lost_indices: Vec<String>,
 }
 
 /// A package that upstream names and does not have.
