@@ -138,7 +138,7 @@ node_start() {
     # One processor: with two, Linux 6.12 was seen to die of "Oops: int3" in sched_clock_cpu. It patches its own code while the other
     # processor runs it, which emulation does not get right every time. Without cmpxchg16b: with one processor, QEMU 7.2 gets its flags wrong, and
     # Linux 6.12.107 dies in __kmalloc_noprof.
-    local args=(-name "$name" -accel "tcg,thread=multi,tb-size=512" -cpu "max,cx16=off" -smp 1 -m "$memory")
+    local args=(-name "$name" -accel "tcg,thread=multi,tb-size=512" -cpu "max,cx16=off,avx=off,avx2=off" -smp 1 -m "$memory")
     args+=(-display none -vga none -nodefaults -daemonize -pidfile "$dir/qemu.pid" -monitor "unix:$dir/monitor,server=on,wait=off")
     args+=(-chardev "file,id=serial,path=$serial,append=on" -serial chardev:serial)
     args+=(-object "rng-random,id=rng,filename=/dev/urandom" -device "virtio-rng-pci,rng=rng")

@@ -1,21 +1,31 @@
 # shellcheck shell=bash
 # Diskless nodes of the lab: an image, nodes of each kind, and ssh into them from the head. Sourced after cluster.sh, kick.sh.
-# KICK_DATA is the head's data folder, LAB_WORK a folder for disks and keys.
+# KICK_DATA is the head's data folder, LAB_WORK a folder for disks and keys. DISKLESS_SEED=DIR keeps mirror and image between runs.
 
 DISKLESS_LIMIT="${DISKLESS_SECONDS:-420}"
 
 # diskless_head SUBNET: a head whose image `worker` is built, published and served.
 diskless_head() {
-    kick_init "$1" >/dev/null
+    local seed="${DISKLESS_SEED:-}"
     ssh-keygen -q -t ed25519 -N '' -C lab -f "$LAB_WORK/key"
-    "$here/worker.sh" "$KICKCTL" "$KICK_DATA"
+    if [ -d "$seed" ]; then
+        cp -a "$seed" "$KICK_DATA"
+        rm "$KICK_DATA/kickctl.toml"
+        kick_init "$1" >/dev/null
+    else
+        kick_init "$1" >/dev/null
+        "$(dirname "${BASH_SOURCE[0]}")/worker.sh" "$KICKCTL" "$KICK_DATA"
+        [ -z "$seed" ] || cp -a "$KICK_DATA" "$seed"
+    fi
     kick_serve
 }
 
-# diskless_node NAME PROFILE LAST [--set ...]: a node with the address SUBNET.LAST, and the lab's ssh key for root.
+# diskless_node NAME PROFILE LAST [--set ...]: a node with the address SUBNET.LAST, and the lab's ssh key for root. One that may write to
+# its root gets a copy of the image.
 diskless_node() {
     kick_head node add "$1" --mac "52:54:00:00:02:$3" --address "${LAB_HEAD%.*}.$3" --set "root_ssh_keys=[\"$(cat "$LAB_WORK/key.pub")\"]" \
         --set heartbeat=10 "${@:4}" >/dev/null
+    [ "$2" != debian-13-nfs-rw ] || kick_head image checkout worker "$1" >/dev/null
     kick_head profile assign "$1" "$2" >/dev/null
 }
 
@@ -29,7 +39,8 @@ diskless_start() {
 diskless_verified() {
     local limit=$((SECONDS + DISKLESS_LIMIT)) state
     while true; do
-        state="$(kick_attempt "$1" '"\(.number) \(.over) \(.state)"')"
+        # There is none before its first boot.
+        state="$(kick_attempt "$1" '"\(.number) \(.over) \(.state)"' 2>/dev/null || true)"
         case "$state" in
         "$2 true verified") break ;;
         "$2 true"*) echo "$1: the boot is $state: $(kick_attempt "$1" .why)" >&2 && return 1 ;;
@@ -39,9 +50,8 @@ diskless_verified() {
         sleep 1
     done
     lab_wait "$DISKLESS_LIMIT" "$(node_serial "$1")" "$1 login:" >/dev/null
-    printf '  %-7s %-8s verified %3d s after it was switched on, login within %3d s; %4d MiB came over the network; %d MiB of memory free\n' "$1" \
-        "$(kick_attempt "$1" .home.kind)" $(($(date +%s) - $(cat "$LAB_WORK/$1.began"))) $(($(date +%s) - $(cat "$LAB_WORK/$1.began"))) \
-        $(($(node_bytes "$1") >> 20)) "$(kick_attempt "$1" .home.memory_free_mib)"
+    printf '  %-7s %-8s at its login prompt, and has called home, %d s after it was switched on; %d MiB came over the network\n' "$1" \
+        "$(kick_attempt "$1" .home.kind)" $(($(date +%s) - $(cat "$LAB_WORK/$1.began"))) $(($(node_bytes "$1") >> 20))
 }
 
 # on NAME COMMAND: run it as root on the node. A host key that is once known must stay.

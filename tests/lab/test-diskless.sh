@@ -146,7 +146,6 @@ diskless_node node01 debian-13-nfs 11 --set 'scratch.disk.serial=node01-2' --set
 diskless_node node02 debian-13-nfs-rw 12
 diskless_node node03 debian-13-ram 13
 diskless_node node04 debian-13-ram-usr 14
-kick_head image checkout worker node02 >/dev/null
 
 # Two at a time: as many as the machine has processors.
 diskless_start node01 11 --nic2 52:54:00:00:02:f1 --disk "$LAB_WORK/data.raw" --disk2 "$LAB_WORK/scratch.raw"

@@ -75,7 +75,7 @@ guest() {
     [ -d "$tree/lib/modules" ] || ln -s usr/lib "$tree/lib"
     depmod -b "$tree" "$release"
     mkdir -p "$root"/{bin,proc,sys,dev,tmp,mnt}
-    for module in virtio_pci virtio_net nfs nfsv3; do
+    for module in virtio_pci virtio_net nfs nfsv3 overlay; do
         modprobe -d "$tree" -S "$release" --show-depends "$module" | awk '$1 == "insmod" { print $2 }'
     done | sort -u | while read -r module; do
         install -D "$module" "$root/lib/modules/$release/${module##*/}"
@@ -94,7 +94,7 @@ guest() {
 begin_guest() {
     local tap
     tap="$(lab_tap 0)"
-    lab_start guest qemu-system-x86_64 -accel tcg,thread=multi,tb-size=512 -cpu max,cx16=off -smp 1 -m 512 -nodefaults -display none -no-reboot \
+    lab_start guest qemu-system-x86_64 -accel tcg,thread=multi,tb-size=512 -cpu max,cx16=off,avx=off,avx2=off -smp 1 -m 512 -nodefaults -display none -no-reboot \
         -serial "file:$serial" -kernel "$kernel" -initrd "$work/initrd" -append "console=ttyS0 quiet panic=1 rdinit=/init" \
         -netdev "tap,id=n0,ifname=$tap,script=no,downscript=no" -device virtio-net-pci,netdev=n0,romfile=
 }

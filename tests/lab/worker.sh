@@ -10,7 +10,7 @@ definition="$data/mirrors/debian-13/definition.toml"
 if ! [ -e "$definition" ]; then
     run mirror add debian-13 --from-host
     # Diskless nodes need no installer.
-    sed -i -e '/^\[installer\]/,$d' -e 's|, "main/debian-installer"||' "$definition"
+    sed -i -e '/^\[installer\]/,$d' -e '/"main\/debian-installer"/d' "$definition"
 fi
 run mirror sync debian-13
 run image build worker --kernel linux-image-cloud-amd64

@@ -1,6 +1,7 @@
-//! The arguments of the 21 procedures (RFC 1813 section 3.3), decoded.
+//! The arguments of the 21 procedures (RFC 1813 section 3.3), decoded; with those of `acl`.
 
 use super::xdr::{Garbage, Reader};
+use super::{acl, rpc};
 
 /// NFS3_FHSIZE.
 pub(super) const HANDLE: usize = 64;
@@ -96,11 +97,19 @@ pub(super) enum Call<'a> {
     FileSystemInfo { root: &'a [u8] },
     PathLimits { object: &'a [u8] },
     Commit { file: &'a [u8] },
+    /// GETACL of the NFS_ACL program.
+    GetList { object: &'a [u8], mask: u32 },
+    /// SETACL of the NFS_ACL program.
+    SetList { object: &'a [u8] },
 }
 
 impl<'a> Call<'a> {
-    /// None if there is no such procedure. NULL (0) is the RPC layer's.
-    pub(super) fn decode(procedure: u32, arguments: &'a [u8]) -> Result<Option<Self>, Garbage> {
+    /// A call of either program, decoded. None if there is no such procedure. NULL (0) is the RPC layer's.
+    pub(super) fn of(call: &rpc::Call<'a>) -> Result<Option<Self>, Garbage> {
+        if call.program == acl::PROGRAM { acl::decode(call.procedure, call.arguments) } else { Self::decode(call.procedure, call.arguments) }
+    }
+
+    fn decode(procedure: u32, arguments: &'a [u8]) -> Result<Option<Self>, Garbage> {
         let r = &mut Reader::new(arguments);
         Ok(Some(match procedure {
             1 => Self::GetAttributes { object: handle(r)? },
@@ -145,7 +154,7 @@ impl<'a> Call<'a> {
     pub(super) fn handle(&self) -> &'a [u8] {
         match self {
             Self::GetAttributes { object } | Self::SetAttributes { object, .. } | Self::Access { object, .. } => object,
-            Self::PathLimits { object } => object,
+            Self::PathLimits { object } | Self::GetList { object, .. } | Self::SetList { object } => object,
             Self::ReadLink { link } => link,
             Self::Read { file, .. } | Self::Write { file, .. } | Self::Link { file, .. } | Self::Commit { file } => file,
             Self::Lookup(at) | Self::Remove(at) | Self::RemoveDirectory(at) => at.directory,
@@ -160,7 +169,7 @@ impl<'a> Call<'a> {
 
     /// A read-only export refuses it.
     pub(super) fn changes(&self) -> bool {
-        self.cannot_be_repeated() || matches!(self, Self::Write { .. } | Self::Commit { .. })
+        self.cannot_be_repeated() || matches!(self, Self::Write { .. } | Self::Commit { .. } | Self::SetList { .. })
     }
 
     /// Done twice, it answers differently the second time: a repetition must get the first answer.
@@ -185,13 +194,14 @@ impl<'a> Call<'a> {
             Self::GetAttributes { .. } => 0,
             Self::Rename { .. } => 4,
             Self::Link { .. } => 3,
+            Self::SetList { .. } => 1,
             call if call.changes() => 2,
             _ => 1,
         }
     }
 }
 
-fn handle<'a>(r: &mut Reader<'a>) -> Result<&'a [u8], Garbage> {
+pub(super) fn handle<'a>(r: &mut Reader<'a>) -> Result<&'a [u8], Garbage> {
     r.opaque(HANDLE)
 }
 

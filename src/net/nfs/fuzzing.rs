@@ -4,7 +4,7 @@ use super::handle::{Handle, HandleKey};
 use super::portmap::{self, Ports};
 use super::record::{Records, TooLong};
 use super::rpc::Call;
-use super::{calls, mount, session};
+use super::{acl, calls, mount, session};
 
 /// Decodes a stream of bytes as the server does, up to the handles of its calls, and counts the calls that were understood. Nothing is
 /// carried out: for fuzzing.
@@ -34,9 +34,9 @@ fn is_call(key: &HandleKey, message: &[u8]) -> bool {
     if call.program == mount::PROGRAM {
         return matches!(mount::decode(call.procedure, call.arguments), Ok(Some(_)));
     }
-    let Ok(Some(nfs)) = calls::Call::decode(call.procedure, call.arguments) else { return false };
+    let Ok(Some(nfs)) = calls::Call::of(&call) else { return false };
     let _ = Handle::parse(nfs.handle()).and_then(|handle| handle.verify(key));
-    call.program == session::PROGRAM
+    [session::PROGRAM, acl::PROGRAM].contains(&call.program)
 }
 
 #[cfg(test)]

@@ -30,10 +30,11 @@
 //! Binding port 111 needs `CAP_NET_BIND_SERVICE`, which no thread keeps.
 //!
 //! # How it stands
-//! Pure: `xdr`, `record` (framing), `rpc`, `calls` (arguments), `attributes`, `status`, `handle`, `permit`, `portmap`. On files: `volume` (an
+//! Pure: `xdr`, `record` (framing), `rpc`, `calls` (arguments), `attributes`, `status`, `handle`, `permit`, `portmap`. `acl` is the program of access control lists. On files: `volume` (an
 //! export, opened), `nodes` (open files), `look`, `list`, `change`, `content` (the procedures), `identity`, `kernel`. On sockets: `session`
 //! (a call to its reply), `connection`, `server`.
 
+mod acl;
 mod attributes;
 mod calls;
 mod change;

@@ -1,8 +1,8 @@
-//! The portmapper, version 2 (RFC 1833 section 3): tells clients where the two programs are. Nobody can register anything.
+//! The portmapper, version 2 (RFC 1833 section 3): tells clients where the programs are. Nobody can register anything.
 
 use super::rpc::{self, Accepted, Call};
 use super::xdr::{Garbage, Reader, Write};
-use super::{mount, session};
+use super::{acl, mount, session};
 
 pub(super) const PROGRAM: u32 = 100_000;
 const VERSION: u32 = 2;
@@ -21,7 +21,8 @@ impl Ports {
     fn table(self) -> impl Iterator<Item = [u32; 4]> {
         let own = self.portmap.into_iter().flat_map(|port| [[PROGRAM, VERSION, TCP, port.into()], [PROGRAM, VERSION, UDP, port.into()]]);
         let nfs = u32::from(self.nfs);
-        own.chain([[mount::PROGRAM, mount::VERSION, TCP, nfs], [session::PROGRAM, session::VERSION, TCP, nfs]])
+        let programs = [(mount::PROGRAM, mount::VERSION), (session::PROGRAM, session::VERSION), (acl::PROGRAM, session::VERSION)];
+        own.chain(programs.into_iter().map(move |(program, version)| [program, version, TCP, nfs]))
     }
 }
 
@@ -96,9 +97,10 @@ mod tests {
     }
 
     #[test]
-    fn both_programs_are_found_over_tcp_and_nothing_over_udp() {
+    fn all_programs_are_found_over_tcp_and_nothing_over_udp() {
         assert_eq!(port(mount::PROGRAM, TCP), 2049_u32.to_be_bytes());
         assert_eq!(port(session::PROGRAM, TCP), 2049_u32.to_be_bytes());
+        assert_eq!(port(acl::PROGRAM, TCP), 2049_u32.to_be_bytes());
         assert_eq!(port(session::PROGRAM, UDP), [0; 4]);
         assert_eq!(port(100_021, TCP), [0; 4], "there is no lock manager");
     }

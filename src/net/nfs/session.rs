@@ -20,7 +20,7 @@ use super::rpc::{self, Accepted, Call, Caller};
 use super::status::{Result, Status};
 use super::volume::Volume;
 use super::xdr::{Garbage, Write};
-use super::{Access, Export, ExportId, Exports, Squash, Verdict, change, content, list, look, make, mount, portmap};
+use super::{Access, Export, ExportId, Exports, Squash, Verdict, acl, change, content, list, look, make, mount, portmap};
 
 pub(super) const PROGRAM: u32 = 100_003;
 pub(super) const VERSION: u32 = 3;
@@ -75,10 +75,10 @@ impl Session {
             }
         };
         match (call.program, call.version) {
-            (PROGRAM, VERSION) => return self.nfs(&call, message, out),
+            (PROGRAM | acl::PROGRAM, VERSION) => return self.nfs(&call, message, out),
             (mount::PROGRAM, mount::VERSION) => self.mount(&call, out),
             (portmap::PROGRAM, _) => portmap::answer(self.shared.ports, &call, out),
-            (PROGRAM | mount::PROGRAM, _) => rpc::accept(out, call.xid, Accepted::ProgramMismatch(VERSION, VERSION)),
+            (PROGRAM | acl::PROGRAM | mount::PROGRAM, _) => rpc::accept(out, call.xid, Accepted::ProgramMismatch(VERSION, VERSION)),
             _ => rpc::accept(out, call.xid, Accepted::ProgramUnavailable),
         }
         None
@@ -145,7 +145,7 @@ impl Session {
             rpc::accept(out, call.xid, Accepted::Success);
             return None;
         }
-        let outcome = match Nfs::decode(call.procedure, call.arguments) {
+        let outcome = match Nfs::of(call) {
             Ok(Some(decoded)) => {
                 return if decoded.cannot_be_repeated() {
                     self.once(call, &decoded, message, out)
@@ -262,6 +262,8 @@ fn procedure(request: &Request, verifier: u64, call: &Nfs, out: &mut Vec<u8>) ->
         Nfs::RemoveDirectory(at) => change::remove(request, at, AtFlags::REMOVEDIR, out),
         Nfs::Rename { from, to } => change::rename(request, from, to, out),
         Nfs::Link { file, at } => change::link(request, file, at, out),
+        Nfs::GetList { object, mask } => acl::get(request, object, mask, out),
+        Nfs::SetList { .. } => acl::set(),
     }?;
     Ok(None)
 }

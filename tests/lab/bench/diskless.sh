@@ -6,7 +6,6 @@
 diskless_boot() {
     local name="node-$1" began seconds
     diskless_node "$name" "$2" "$3"
-    [ "$1" != nfs-rw ] || kick_head image checkout worker "$name" >/dev/null
     began="$EPOCHREALTIME"
     diskless_start "$name" "$3"
     lab_wait "$DISKLESS_LIMIT" "$(node_serial "$name")" "$name login:" >/dev/null
@@ -24,6 +23,7 @@ diskless_boot() {
 diskless_rows() {
     local kinds=(nfs-ro nfs-rw ram ram-usr) profiles=(debian-13-nfs debian-13-nfs-rw debian-13-ram debian-13-ram-usr) number
     wanted diskless_{nfs-ro,nfs-rw,ram,ram-usr}{,_network,_memory} diskless_image{,_compressed} || return 0
+    # shellcheck disable=SC2034 # read by kick.sh
     LAB_WORK="$BENCH_WORK/diskless" KICK_DATA="$BENCH_WORK/diskless/data"
     mkdir -p "$LAB_WORK"
     lab_up bench 10.77.11.0/24

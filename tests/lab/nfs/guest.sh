@@ -29,7 +29,7 @@ fails_with() {
     case "$got" in *"$expected"*) ;; *) echo "not '$expected' but '$got'" && false ;; esac
 }
 
-for module in virtio_pci virtio_net nfsv3 nfs; do modprobe -q $module; done
+for module in virtio_pci virtio_net nfsv3 nfs overlay; do modprobe -q $module; done
 ip link set lo up
 ip link set eth0 up
 ip addr add 10.77.3.7/24 dev eth0
@@ -67,6 +67,15 @@ mount -o remount,rw /ro 2>/dev/null
 check "nor when the client believes that it may" fails_with "Read-only file system" touch /ro/new
 check "the space is the file system's" sh -c '[ "$(stat -f -c %b /ro)" -gt 1000 ]'
 
+# ---- the root of a diskless node: an overlay, whose every file is asked for its access control list
+
+mkdir -p /upper /over && mount -t tmpfs tmpfs /upper && mkdir /upper/files /upper/work
+check "an overlay is laid over it" mount -t overlay -o lowerdir=/ro,upperdir=/upper/files,workdir=/upper/work overlay /over
+check "a user runs a program of another owner there" says 1000 as 1000 /over/plain
+check "and reads a public file" says public as 1000 cat /over/public
+check "but not a 0600 file" fails_with "Permission denied" as 1000 cat /over/shadow
+check "root changes a file there" sh -c 'echo more >>/over/public && [ "$(cat /over/public)" = publicmore ] && [ "$(cat /ro/public)" = public ]'
+
 # ---- writing
 
 check "a tree is copied into the writable export" sh -c 'cp -a /ro/sub /ro/public /ro/su /ro/zero /rw/ && cat /rw/sub/link'
@@ -82,6 +91,7 @@ check "but none in a directory of root" fails_with "Permission denied" as 1000 t
 check "nor does he remove another's from a sticky one" fails_with "not permitted" as 1001 rm -f /rw/tmp/mine
 check "he gives no file away" fails_with "not permitted" as 1000 chown 0 /rw/tmp/mine
 check "root does" sh -c 'chown 7:8 /rw/tmp/mine && [ "$(stat -c %u:%g /rw/tmp/mine)" = 7:8 ]'
+check "a copy keeps its permissions where lists are looked at too" sh -c 'mkdir -m 2775 /rw/shared && echo x >/rw/shared/x && [ "$(stat -c %a /rw/shared)" = 2775 ]'
 check "a pipe passes what is written to it" sh -c 'mkfifo /rw/pipe && { echo through >/rw/pipe & } && [ "$(cat /rw/pipe)" = through ]'
 
 # ---- the head goes away and comes back
