@@ -97,16 +97,19 @@ pub(super) enum Call<'a> {
     FileSystemInfo { root: &'a [u8] },
     PathLimits { object: &'a [u8] },
     Commit { file: &'a [u8] },
-    /// GETACL of the NFS_ACL program.
+    // The NFS_ACL program's GETACL and SETACL.
     GetList { object: &'a [u8], mask: u32 },
-    /// SETACL of the NFS_ACL program.
     SetList { object: &'a [u8] },
 }
 
 impl<'a> Call<'a> {
     /// A call of either program, decoded. None if there is no such procedure. NULL (0) is the RPC layer's.
     pub(super) fn of(call: &rpc::Call<'a>) -> Result<Option<Self>, Garbage> {
-        if call.program == acl::PROGRAM { acl::decode(call.procedure, call.arguments) } else { Self::decode(call.procedure, call.arguments) }
+        if call.program == acl::PROGRAM {
+            acl::decode(call.procedure, call.arguments)
+        } else {
+            Self::decode(call.procedure, call.arguments)
+        }
     }
 
     fn decode(procedure: u32, arguments: &'a [u8]) -> Result<Option<Self>, Garbage> {
