@@ -93,6 +93,11 @@ pub fn decompress(bytes: &[u8], compression: Compression, limit: u64) -> Result<
 pub fn decompress_exactly(bytes: &[u8], compression: Compression, length: usize) -> io::Result<Vec<u8>> {
     let text = match compression {
         Compression::Zst => zstd::bulk::decompress(bytes, length)?,
+        Compression::Gz => {
+            let mut text = Vec::with_capacity(length + 1);
+            flate2::bufread::MultiGzDecoder::new(bytes).take(length as u64 + 1).read_to_end(&mut text)?;
+            text
+        }
         other => decompress(bytes, other, length as u64).map_err(io::Error::other)?,
     };
     if text.len() == length { Ok(text) } else { Err(io::Error::other(format!("{} bytes instead of {length}", text.len()))) }
