@@ -94,25 +94,34 @@ impl Archive<'_> {
 /// One index, plain and compressed. Blocks of which every package belongs to it are copied as they are.
 fn write_document(document: &Document, kind: &Debs, cache: &Cache, sink: &dyn Sink) -> io::Result<(HashedFile, HashedFile)> {
     let (mut plain, mut packed) = (sink.create()?, sink.create()?);
-    for number in 0..cache.blocks() {
-        let (Some(table), Some(texts)) = (cache.table(number), cache.texts(number, 0)) else { return Err(damaged()) };
-        let text = unpack(&texts, kind).ok_or_else(damaged)?;
-        if table.iter().all(|entry| document.holds(&entry.label)) {
+    let numbers: Vec<usize> = (0..cache.blocks()).collect();
+    // So many blocks are in memory at a time.
+    for window in numbers.chunks(rayon::current_num_threads() * 4) {
+        let pieces: io::Result<Vec<_>> = window.par_iter().map(|number| piece(*number, document, kind, cache)).collect();
+        for (text, compressed) in pieces? {
             plain.write_all(&text)?;
-            packed.write_all(&texts.bytes)?;
-            continue;
+            packed.write_all(&compressed)?;
         }
-        let mut some = Vec::new();
-        for (entry, start) in table.iter().zip(starts(&table)).filter(|(entry, _)| document.holds(&entry.label)) {
-            some.extend_from_slice(text.get(start[0]..start[0] + entry.lengths[0] as usize).ok_or_else(damaged)?);
-        }
-        plain.write_all(&some)?;
-        packed.write_all(&compress(&some, kind.compression())?)?;
     }
     if cache.blocks() == 0 {
         packed.write_all(&compress(b"", kind.compression())?)?;
     }
     Ok((plain, packed))
+}
+
+/// What a block adds to an index, plain and compressed.
+fn piece(number: usize, document: &Document, kind: &Debs, cache: &Cache) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    let (Some(table), Some(texts)) = (cache.table(number), cache.texts(number, 0)) else { return Err(damaged()) };
+    let text = unpack(&texts, kind).ok_or_else(damaged)?;
+    if table.iter().all(|entry| document.holds(&entry.label)) {
+        return Ok((text, texts.bytes));
+    }
+    let mut some = Vec::new();
+    for (entry, start) in table.iter().zip(starts(&table)).filter(|(entry, _)| document.holds(&entry.label)) {
+        some.extend_from_slice(text.get(start[0]..start[0] + entry.lengths[0] as usize).ok_or_else(damaged)?);
+    }
+    let compressed = compress(&some, kind.compression())?;
+    Ok((some, compressed))
 }
 
 /// All labels there are.

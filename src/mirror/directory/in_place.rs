@@ -4,7 +4,6 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use rayon::prelude::*;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::indexer::{Indexed, Indexer};
@@ -13,7 +12,7 @@ use super::scan::OURS;
 use super::sink::IntoFolder;
 use crate::domain::mirror::PackageFormat;
 use crate::mirror::Result;
-use crate::sys::atomic::{named, sync_folder};
+use crate::sys::atomic::{named, sync_folder, sync_tree};
 
 /// What is to be made where.
 pub struct Request<'a> {
@@ -46,7 +45,7 @@ pub fn index(request: &Request<'_>) -> Result<Indexed> {
         PackageFormat::Deb => "dists",
         PackageFormat::Rpm => "repodata",
     };
-    sync_files(new.path())
+    sync_tree(&new.path().join(folder))
         .and_then(|()| switch(&new.path().join(folder), &root.join(folder)))
         .map_err(|error| named(error, "write", &root.join(folder)))?;
     sync_folder(root)?;
@@ -68,12 +67,6 @@ fn switch(new: &Path, old: &Path) -> io::Result<()> {
         }
         Err(error) => Err(error.into()),
     }
-}
-
-/// Writes all files and folders below a folder to the disk.
-fn sync_files(folder: &Path) -> io::Result<()> {
-    let entries: Vec<walkdir::DirEntry> = walkdir::WalkDir::new(folder).into_iter().collect::<std::result::Result<_, walkdir::Error>>()?;
-    entries.par_iter().try_for_each(|entry| fs::File::open(entry.path())?.sync_all())
 }
 
 /// Removes what killed runs left half-made.

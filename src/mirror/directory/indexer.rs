@@ -210,11 +210,13 @@ impl Indexer<'_> {
             Some(opened) => opened,
             None => Opened { file: File::open(self.root.join(&found.path)).map_err(bad)?, known: None },
         };
+        // What the scan saw a moment ago: if the file is still that when it was read, nothing changed on the way.
+        let mut before = found.stamp;
         for _ in 0..TRIES {
             let (began, stamp, sha256, bytes) = match known.take() {
                 Some((began, stamp, sha256)) => (began, stamp, sha256, None),
                 None => {
-                    let (began, stamp) = (SystemTime::now(), Stamp::of(&file.metadata().map_err(bad)?));
+                    let (began, stamp) = (SystemTime::now(), before);
                     let (sha256, bytes) = self.hash(&mut file, stamp.size)?;
                     (began, stamp, sha256, bytes)
                 }
@@ -224,7 +226,8 @@ impl Indexer<'_> {
                 Some(bytes) => self.kind.read(&about, &mut bytes.as_slice()),
                 None => file.rewind().map_err(|error| error.to_string()).and_then(|()| self.kind.read(&about, &mut BufReader::new(&file))),
             };
-            if Stamp::of(&file.metadata().map_err(bad)?) != stamp {
+            before = Stamp::of(&file.metadata().map_err(bad)?);
+            if before != stamp {
                 file.rewind().map_err(bad)?;
                 continue;
             }
@@ -245,14 +248,30 @@ impl Indexer<'_> {
                 None => Ok((digest_of_file(file).map_err(bad)?.0, None)),
             };
         }
-        let mut bytes = Vec::with_capacity(size as usize + 1);
-        file.take(SMALL).read_to_end(&mut bytes).map_err(bad)?;
+        let bytes = read_small(file, size).map_err(bad)?;
         let sha256 = match self.store {
             Some(store) => store.import_bytes(&bytes).map_err(Trouble::Disk)?,
             None => Sha256::of(&bytes),
         };
         Ok((sha256, Some(bytes)))
     }
+}
+
+/// Up to `size` bytes of a file that is at its start, in one call where the system lets it. One that is shorter or longer by now has
+/// another size or time than before.
+fn read_small(file: &mut File, size: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; size as usize];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(got) => filled += got,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
 }
 
 const REMEDY: &str = "to do: remove or replace these files, or leave them out with --allow-missing";

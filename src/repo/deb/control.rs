@@ -7,7 +7,8 @@ use super::packages::Package;
 use super::paragraph::{MAX_PARAGRAPH, Paragraphs};
 use super::path::ArchivePath;
 use crate::domain::checksum::Sha256;
-use crate::repo::compress::{Compression, decompress_bounded, is_bomb, with_small_dictionary};
+use crate::repo::compress::{Compression, decompress_bounded, is_bomb};
+use crate::repo::short_xz;
 
 /// The largest decompressed control.tar that is read, bytes (maintainer scripts, md5sums).
 const MAX_CONTROL: u64 = 64 << 20;
@@ -49,11 +50,12 @@ pub fn control(mut deb: impl Read) -> Result<String, ControlError> {
     if size > SMALL_CONTROL || !name.ends_with(".xz") {
         return control_of(deb.take(size), &name);
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(size as usize);
     deb.take(size).read_to_end(&mut bytes).map_err(|source| ControlError::Read { what: name.clone(), source })?;
-    // dpkg-deb asks for a dictionary of 8 MiB for every package. To clear that for a text of 2 KiB is most of an index's work.
-    let small = with_small_dictionary(&bytes).and_then(|small| control_of(small.as_slice(), &name).ok());
-    small.map_or_else(|| control_of(bytes.as_slice(), &name), Ok)
+    match short_xz::decompress(&bytes, MAX_CONTROL) {
+        Some(tar) => control_of(tar.as_slice(), "control.tar"),
+        None => control_of(bytes.as_slice(), &name),
+    }
 }
 
 /// The control paragraph out of a control.tar of this name.
