@@ -20,20 +20,28 @@ build:       ## the release binary, in target/release
 demo:        ## watch an empty virtual machine install itself (DEMO_FIRMWARE=uefi, LOCAL_PACKAGES=DIR)
 	tests/lab/demo.sh
 
-test:        ## unit and integration tests, then both boot paths in QEMU up to the installer
+# A script of the lab, as root, with the binary that the tests made.
+lab = $(as_root) env PATH="$$PATH" KICKCTL="$${CARGO_TARGET_DIR:-$$PWD/target}/debug/kickctl" \
+    NFS_EXPORT="$${CARGO_TARGET_DIR:-$$PWD/target}/debug/examples/nfs_export" tests/lab/$(1)
+
+test:        ## unit and integration tests; then in QEMU both boot paths up to the installer, NFS, the four kinds of diskless nodes
 	tests/lab/setup.sh test
 	cargo test --locked
-	$(as_root) env PATH="$$PATH" KICKCTL="$${CARGO_TARGET_DIR:-$$PWD/target}/debug/kickctl" tests/lab/test-boot.sh
+	cargo build --locked --example nfs_export
+	$(call lab,test-boot.sh)
+	$(call lab,test-nfs.sh)
+	$(call lab,test-diskless.sh)
 
-test-full: test  ## besides: a refused disk, a whole installation by BIOS, and by UEFI with a reinstallation
-	$(as_root) env PATH="$$PATH" KICKCTL="$${CARGO_TARGET_DIR:-$$PWD/target}/debug/kickctl" tests/lab/test-gate.sh
+test-full: test  ## besides: a refused disk, diskless nodes while the head changes, a whole installation by BIOS, and by UEFI with a reinstallation
+	$(call lab,test-gate.sh)
+	$(call lab,test-diskless-life.sh)
 	tests/lab/demo.sh
 	DEMO_FIRMWARE=uefi DEMO_AGAIN=1 tests/lab/demo.sh
 
 test-kickstart: ## a kickstart installation in QEMU with a stand-in for Anaconda: one succeeds, one fails, one is refused a disk
 	tests/lab/setup.sh test
 	cargo build --locked
-	$(as_root) env PATH="$$PATH" KICKCTL="$${CARGO_TARGET_DIR:-$$PWD/target}/debug/kickctl" tests/lab/test-kickstart.sh
+	$(call lab,test-kickstart.sh)
 
 test-anaconda:  ## the real Anaconda, from an installation DVD that you have: ISO=FILE (not run by us, see docs/profiles.md)
 	tests/lab/setup.sh test

@@ -72,7 +72,7 @@ nfs_ro() {
     says node01 "ip -o -4 address | grep -c ' ${LAB_HEAD%.*}.11/24 '" 1
     says node01 "cat /sys/class/net/\$(ip -o -4 address | awk '/ ${LAB_HEAD%.*}.11\\/24 / { print \$2 }')/address" 52:54:00:00:02:11
     held "of its two cards it uses the one that it booted from"
-    says node01 'findmnt -no FSTYPE,LABEL /scratch' 'ext4   kickctl-scratch'
+    says node01 'findmnt -no FSTYPE,LABEL /scratch' 'ext4 kickctl-scratch'
     on node01 'echo kept >/scratch/kept && hostname >/var/lib/lab/own && sync'
     says node01 'cat /scratch/.kickctl/paths/*/own' node01
     held "its blank disk became scratch, and a folder is written there"
