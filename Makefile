@@ -27,7 +27,6 @@ lab = $(as_root) env PATH="$$PATH" KICKCTL="$${CARGO_TARGET_DIR:-$$PWD/target}/d
 test:        ## unit and integration tests; then in QEMU both boot paths up to the installer, NFS, the four kinds of diskless nodes
 	tests/lab/setup.sh test
 	cargo test --locked
-	cargo build --locked --example nfs_export
 	$(call lab,test-boot.sh)
 	$(call lab,test-nfs.sh)
 	$(call lab,test-diskless.sh)
