@@ -110,7 +110,7 @@ fn module_streams_of_merged_repositories_are_listed_as_they_were() {
     assert_eq!(before.len(), 2, "{before:?}");
     assert_eq!(list(&merged), before);
     // Of no stream that is on, neither version is to be had; of one that is on, its own.
-    assert!(merged.ok(&["module", "install", "tool:1"]).contains("1.0-1"));
+    assert!(merged.ok(&["module", "install", "tool:1/common"]).contains("1.0-1"));
 }
 
 #[test]
