@@ -169,7 +169,7 @@ fn upstream_may_change_under_a_running_sync() {
     for (path, bytes) in &former {
         fs::write(upstream.root().join(path), bytes).unwrap();
     }
-    upstream.fail("pool/base_1.0_amd64.deb", Fault::Slow(std::time::Duration::from_secs(2)));
+    upstream.fail("pool/base_1.0_amd64.deb", Fault::Held);
     let sync =
         head.command(&["mirror", "sync", "m"]).stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
     while !upstream.asked().iter().any(|line| line.contains("base_1.0")) {
@@ -178,6 +178,7 @@ fn upstream_may_change_under_a_running_sync() {
     for (path, bytes) in &newer {
         fs::write(upstream.root().join(path), bytes).unwrap();
     }
+    upstream.heal();
     let output = sync.wait_with_output().unwrap();
     let told = head::text(&output);
     assert!(output.status.success() && told.contains("changed under way"), "{told}");

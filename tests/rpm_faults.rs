@@ -263,7 +263,7 @@ fn a_package_that_nobody_signed_is_refused_on_request() {
 fn upstream_may_change_under_a_running_sync() {
     let upstream = RpmUpstream::with_packages();
     let head = Head::defining(&upstream.table("base", ""));
-    upstream.site.fail("base/Packages/lib-1.0-1.x86_64.rpm", Fault::Slow(Duration::from_secs(2)));
+    upstream.site.fail("base/Packages/lib-1.0-1.x86_64.rpm", Fault::Held);
     let sync = head.command(&["mirror", "sync", "m"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     while !upstream.site.asked().iter().any(|line| line.contains("lib-1.0")) {
         std::thread::sleep(Duration::from_millis(20));
@@ -271,65 +271,125 @@ fn upstream_may_change_under_a_running_sync() {
     fs::remove_file(upstream.root().join("base/Packages/lib-1.0-1.x86_64.rpm")).unwrap();
     upstream.add("base", "lib", "1.1", &[]);
     upstream.publish("base");
+    upstream.site.heal();
     let output = sync.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", head::text(&output));
     assert!(head.tree().join("base/Packages/lib-1.1-1.x86_64.rpm").is_file());
     assert!(head.ok(&["mirror", "verify", "m"]).contains("all as promised"));
 }
 
-/// A file system of a size that can be changed, unmounted when dropped.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn new(kilobytes: u32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        run(Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={kilobytes}k"), "tmpfs"]).arg(folder.path()));
-        Self(folder)
-    }
-
-    fn resize(&self, kilobytes: u32) {
-        run(Command::new("mount").args(["-o", &format!("remount,size={kilobytes}k")]).arg(self.0.path()));
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
-    }
-}
-
 #[test]
-fn a_disk_that_fills_at_any_write_is_told_and_nothing_is_lost() {
-    let disk = SmallDisk::new(4000);
+fn upstream_that_changes_at_every_request_is_told_and_what_is_published_stays() {
     let upstream = RpmUpstream::with_packages();
-    let head = Head::at(disk.0.path().join("data"));
+    let head = Head::defining(&upstream.table("base", ""));
+    head.ok(&["mirror", "sync", "m"]);
+    let before = head.contents();
+    let package = |number: u32| format!("base/Packages/lib-1.{number}-1.x86_64.rpm");
+    let change = |number: u32| {
+        fs::remove_file(upstream.root().join(package(number))).unwrap();
+        upstream.add("base", "lib", &format!("1.{}", number + 1), &[]);
+        upstream.site.fail(&package(number + 1), Fault::Held);
+        upstream.publish("base");
+        upstream.site.release(&package(number));
+    };
+    change(0);
+    let mut sync = head.command(&["mirror", "sync", "m"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut number = 1;
+    while sync.try_wait().unwrap().is_none() {
+        if upstream.site.asked().iter().any(|line| line.ends_with(&package(number))) {
+            change(number);
+            number += 1;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = sync.wait_with_output().unwrap();
+    let told = head::text(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("reading it once more") && told.contains("Packages/lib-1."), "{told}");
+    assert!(number > 2, "upstream changed {number} times");
+    assert_eq!(head.contents(), before);
+    upstream.site.heal();
+    head.ok(&["mirror", "sync", "m"]);
+}
+
+/// What a file system runs out of: every write that makes it fuller takes a page for content or a name for a file, a folder or a link.
+#[derive(Clone, Copy, Debug)]
+enum Scarce {
+    Pages,
+    Names,
+}
+
+/// A file system in memory with a copy of a folder in it, as `data`. Unmounted when dropped.
+struct SmallDisk<'a>(&'a Path);
+
+impl<'a> SmallDisk<'a> {
+    fn holding(data: &Path, at: &'a Path) -> Self {
+        run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=100m", "tmpfs"]).arg(at));
+        let disk = Self(at);
+        run(Command::new("cp").arg("-a").arg(data).arg(at.join("data")));
+        disk
+    }
+
+    /// The write after this many more is the first that fails.
+    fn leave(&self, writes: u64, scarce: Scarce) {
+        let state = rustix::fs::statvfs(self.0).unwrap();
+        let limit = match scarce {
+            Scarce::Pages => format!("size={}", (state.f_blocks - state.f_bfree + writes) * state.f_frsize),
+            Scarce::Names => format!("nr_inodes={}", state.f_files - state.f_ffree + writes),
+        };
+        self.remount(&limit);
+    }
+
+    fn remount(&self, limit: &str) {
+        run(Command::new("mount").args(["-o", &format!("remount,{limit}")]).arg(self.0));
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0).status();
+    }
+}
+
+/// From the same state each time: the first 10 writes of a sync succeed, the first 20, the first 30 ... until it comes to its end.
+#[test]
+fn a_disk_that_is_full_at_every_tenth_write_is_told_and_nothing_is_lost() {
+    let work = tempfile::tempdir().unwrap();
+    let place = work.path().join("disk");
+    fs::create_dir(&place).unwrap();
+    let upstream = RpmUpstream::with_packages();
+    let head = Head::at(place.join("data"));
     // A rebuilt repository writes more, and in more places.
     head.define(&format!("{}[filter]\nnames = [\"app\", \"part*\"]\n", upstream.table("base", "")));
     head.ok(&["mirror", "sync", "m"]);
     let before = head.contents();
-    for number in 0..40 {
+    for number in 0..30 {
         upstream.build("base", &Rpm { name: &format!("part{number}"), version: "1.0", requires: &[], size: 10_000 });
     }
     upstream.publish("base");
-    let used = run(Command::new("du").args(["-sk"]).arg(disk.0.path())).stdout;
-    let used: u32 = String::from_utf8(used).unwrap().split_whitespace().next().unwrap().parse().unwrap();
-    let mut failed = 0;
-    // Each time there is room for a few more files than before, so that another write is the one that fails.
-    for room in (0..).map(|step| 8 + step * 60) {
-        assert!(room < 20_000, "it never fits");
-        disk.resize(used + room);
-        let output = head.run(&["mirror", "sync", "m"]);
-        if output.status.success() {
-            break;
+    let kept = work.path().join("data");
+    fs::rename(place.join("data"), &kept).unwrap();
+    for (scarce, least) in [(Scarce::Pages, 10), (Scarce::Names, 5)] {
+        let mut failed = 0;
+        for writes in (10..).step_by(10) {
+            assert!(writes < 2_000, "it never fits");
+            let disk = SmallDisk::holding(&kept, &place);
+            disk.leave(writes, scarce);
+            let output = head.run(&["mirror", "sync", "m"]);
+            if output.status.success() {
+                break;
+            }
+            let told = head::text(&output);
+            assert!(told.contains("No space left") && told.contains("make room"), "{scarce:?} {writes}: {told}");
+            assert_eq!(head.contents(), before, "{scarce:?} {writes}: {told}");
+            disk.remount("size=100m,nr_inodes=100k");
+            head.ok(&["mirror", "sync", "m"]);
+            assert!(head.ok(&["mirror", "verify", "m"]).contains("all as promised"), "{scarce:?} {writes}");
+            assert_eq!(fs::read_dir(head.tree().join("base/Packages")).unwrap().count(), 33, "{scarce:?} {writes}");
+            failed += 1;
         }
-        let told = head::text(&output);
-        assert!(told.contains("No space left") || told.contains("make room"), "{told}");
-        assert_eq!(head.contents(), before, "{told}");
-        failed += 1;
+        assert!(failed >= least, "{scarce:?}: only {failed} places in a sync were tried");
     }
-    assert!(failed >= 8, "only {failed} writes failed");
-    assert!(head.ok(&["mirror", "verify", "m"]).contains("all as promised"));
-    assert_eq!(fs::read_dir(head.tree().join("base/Packages")).unwrap().count(), 43);
 }
 
 /// Kills a sync with SIGKILL after a delay. True if it was still running.
@@ -347,44 +407,40 @@ fn whole(tree: &Path) -> bool {
 }
 
 #[test]
-fn kill_9_at_any_moment_leaves_a_tree_that_dnf_takes_and_the_next_run_finishes() {
+fn kill_9_at_ten_random_moments_leaves_a_tree_that_dnf_takes_and_the_next_run_finishes() {
     let upstream = RpmUpstream::with_packages();
-    for number in 0..30 {
-        upstream.build("base", &Rpm { name: &format!("part{number}"), version: "1.0", requires: &[], size: 40_000 });
-    }
-    upstream.publish("base");
-    let head = Head::defining(&format!("{}[filter]\nnewest = 1\n", upstream.table("base", "")));
-    let took = {
-        let start = std::time::Instant::now();
-        head.ok(&["mirror", "sync", "m"]);
-        start.elapsed()
-    };
-    let own = head.data().join("keys/signing.asc");
-    let mut killed = 0;
-    for round in 1..=10_u32 {
-        for number in 0..30 {
-            let version = format!("1.{round}");
-            upstream.build("base", &Rpm { name: &format!("part{number}"), version: &version, requires: &[], size: 40_000 });
+    let release = |number: u32| {
+        for part in 0..30 {
+            let version = format!("1.{number}");
+            upstream.build("base", &Rpm { name: &format!("part{part}"), version: &version, requires: &[], size: 40_000 });
         }
         upstream.publish("base");
-        upstream.site.fail(&format!("base/Packages/part{round}-1.{round}-1.x86_64.rpm"), Fault::Slow(Duration::from_millis(150)));
-        let jitter = u64::from(std::process::id().wrapping_mul(round) % 40);
-        killed += u32::from(kill_after(&head, took * round / 10 + Duration::from_millis(jitter)));
-        assert!(whole(&head.tree()));
-        assert!(head.ok(&["mirror", "verify", "m"]).contains("all as promised"));
-        if round % 3 == 0 {
-            head.ok(&["mirror", "sync", "m"]);
-        }
+    };
+    release(0);
+    let head = Head::defining(&format!("{}[filter]\nnewest = 1\n", upstream.table("base", "")));
+    let started = std::time::Instant::now();
+    head.ok(&["mirror", "sync", "m"]);
+    let took = started.elapsed();
+    let own = head.data().join("keys/signing.asc");
+    let (mut killed, mut round, mut moments) = (0, 0, Vec::new());
+    while killed < 10 {
+        round += 1;
+        assert!(round <= 60, "only {killed} syncs were killed while they ran, after {moments:?} of {took:?}");
+        release(round);
+        let moment = took.mul_f64(rand::random::<f64>());
+        moments.push(moment);
+        killed += u32::from(kill_after(&head, moment));
+        assert!(whole(&head.tree()), "{moments:?}");
+        assert!(head.ok(&["mirror", "verify", "m"]).contains("all as promised"), "{moments:?}");
         if round % 5 == 0 {
             Dnf::of(&[("base", &head.tree().join("base"), &[&own, &upstream.keyring()])]).ok(&["install", "app", "part1"]);
         }
     }
-    assert!(killed >= 3, "only {killed} of 10 were killed while they ran: the moments are badly chosen");
     head.ok(&["mirror", "sync", "m"]);
     let newest = fs::read_dir(head.tree().join("base/Packages"))
         .unwrap()
         .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().contains("-1.10-"));
+        .filter(|entry| entry.file_name().to_string_lossy().contains(&format!("-1.{round}-")));
     assert_eq!(newest.count(), 30);
     let names: Vec<_> = fs::read_dir(head.data().join("mirrors/m/snapshots")).unwrap().flatten().map(|entry| entry.file_name()).collect();
     assert!(names.iter().all(|name| !name.to_string_lossy().starts_with('.')), "{names:?}");

@@ -8,6 +8,7 @@ mod rpm_upstream;
 #[path = "support/upstream.rs"]
 mod upstream;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -64,9 +65,11 @@ fn a_filtered_repository_is_closed_and_signed_by_the_head() {
     let dnf = Dnf::of(&[("base", &tree, &[&key, &upstreams])]);
     dnf.ok(&["install", "app"]);
     assert!(dnf.has("usr/share/deep/data"));
-    // Without the head's key nobody vouches for the metadata.
-    let (took, told) = Dnf::of(&[("base", &tree, &[&upstreams])]).run(&["install", "app"]);
-    assert!(!took, "{told}");
+    // Without the head's key nobody vouches for the metadata, without upstream's nobody for the packages.
+    for (lacking, words) in [(&upstreams, "repomd.xml GPG signature verification error"), (&key, "GPG check FAILED")] {
+        let (took, told) = Dnf::of(&[("base", &tree, &[lacking])]).run(&["install", "app"]);
+        assert!(!took && told.contains(words), "{told}");
+    }
     assert!(head.ok(&["mirror", "verify", "m"]).contains("all as promised"));
     assert!(fs::read_to_string(tree.join("repodata/repomd.xml.key")).unwrap().contains("PUBLIC KEY"));
 }
@@ -101,110 +104,58 @@ fn several_repositories_are_kept_apart_or_merged() {
 }
 
 #[test]
-fn newest_keeps_the_newest_of_each_name() {
+fn a_directory_of_the_sites_own_packages_joins_another_mirror() {
     let upstream = RpmUpstream::with_packages();
-    upstream.add("base", "app", "1.10", &["lib"]);
-    upstream.add("base", "app", "1.9~rc1", &["lib"]);
-    upstream.publish("base");
-    let head = Head::defining(&format!("{}[filter]\nnewest = 1\n", upstream.table("base", "")));
+    upstream.add("own", "mine", "1.0", &["lib"]);
+    let (own, head) = (upstream.root().join("own"), Head::new());
+    head.ok(&["mirror", "add", "local", "--path", own.to_str().unwrap()]);
+    head.ok(&["mirror", "sync", "local"]);
+    let (local, key) = (head.data().join("mirrors/local/current/tree"), head_key(&head));
+    let joining = format!("[[repository]]\nname = \"own\"\nbaseurl = [\"file://{}\"]\nkeys = [\"{}\"]\n", local.display(), key.display());
+    head.define(&format!("merge = true\n{}{joining}", upstream.table("base", "")));
     head.ok(&["mirror", "sync", "m"]);
-    let told = offered(&head.tree().join("base"), &[&head_key(&head), &upstream.keyring()]);
-    assert_eq!(packages(&told), ["app-1.10.x86_64", "deep-1.0.x86_64", "lib-1.0.x86_64", "other-1.0.x86_64"]);
+    let dnf = Dnf::of(&[("all", &head.tree(), &[&key, &upstream.keyring()])]);
+    dnf.ok(&["install", "mine"]);
+    assert!(dnf.has("usr/share/mine/data") && dnf.has("usr/share/lib/data"));
+    // The directory goes on by itself.
+    upstream.add("own", "mine", "1.1", &["lib"]);
+    head.ok(&["mirror", "sync", "local"]);
+    head.ok(&["mirror", "sync", "m"]);
+    assert!(offered(&head.tree(), &[&key, &upstream.keyring()]).contains("mine-1.1"));
 }
 
-/// A module of one stream, with packages that were built for it.
-fn module(stream: &str, version: u64, packages: &[&str]) -> String {
-    let artifacts: String = packages.iter().map(|name| format!("    - {name}\n")).collect();
-    format!(
-        "---\ndocument: modulemd\nversion: 2\ndata:\n  name: tool\n  stream: \"{stream}\"\n  version: {version}\n  context: c0ffee42\n  \
-         arch: x86_64\n  summary: A tool\n  description: A tool.\n  license:\n    module: [MIT]\n  profiles:\n    common:\n      rpms: [tool]\n  \
-         artifacts:\n    rpms:\n{artifacts}...\n"
-    )
-}
-
+/// Whole, filtered and merged; in the merged one two files of one name, so that one has moved.
 #[test]
-fn newest_keeps_the_last_version_of_every_module_stream() {
+fn reposync_copies_every_kind_of_mirror_again() {
     let upstream = RpmUpstream::with_packages();
-    for version in ["1.0", "1.1", "2.0"] {
-        upstream.add("base", "tool", version, &[]);
-    }
-    // A package that only an old stream has is newer elsewhere: still that stream needs it.
-    upstream.add("base", "helper", "1.0", &[]);
-    upstream.add("base", "helper", "3.0", &[]);
-    upstream.publish("base");
-    let modules = [
-        module("1", 1, &["tool-0:1.0-1.x86_64"]),
-        module("1", 2, &["tool-0:1.1-1.x86_64", "helper-0:1.0-1.x86_64"]),
-        module("2", 1, &["tool-0:2.0-1.x86_64"]),
-        "---\ndocument: modulemd-defaults\nversion: 1\ndata:\n  module: tool\n  stream: \"1\"\n  profiles:\n    \"1\": [common]\n...\n"
-            .to_owned(),
+    upstream.build("updates", &Rpm { name: "lib", version: "1.0", requires: &[], size: 3_000 });
+    upstream.publish("updates");
+    let base = upstream.table("base", "");
+    let kinds = [
+        (base.clone(), "base"),
+        (format!("{base}[filter]\nnames = [\"app\"]\n"), "base"),
+        (format!("merge = true\n{base}{}", upstream.table("updates", "")), ""),
     ];
-    upstream.add_record("base", "modules", "modules.yaml", &modules.concat());
-    let head = Head::defining(&format!("{}[filter]\nnewest = 1\n", upstream.table("base", "")));
-    head.ok(&["mirror", "sync", "m"]);
-    let (tree, key, upstreams) = (head.tree().join("base"), head_key(&head), upstream.keyring());
-    let list = |folder: &Path, keys: &[&Path]| {
-        let told = Dnf::of(&[("base", folder, keys)]).ok(&["-q", "module", "list"]);
-        told.lines().filter(|line| line.starts_with("tool")).map(str::to_owned).collect::<Vec<_>>()
-    };
-    let before = list(&upstream.root().join("base"), &[&upstreams]);
-    assert_eq!(before.len(), 2, "{before:?}");
-    assert_eq!(list(&tree, &[&key, &upstreams]), before);
-    let files: Vec<String> =
-        fs::read_dir(tree.join("Packages")).unwrap().flatten().map(|entry| entry.file_name().into_string().unwrap()).collect();
-    for kept in ["tool-1.1", "tool-2.0", "helper-1.0", "helper-3.0"] {
-        assert!(files.iter().any(|file| file.starts_with(kept)), "{kept}: {files:?}");
-    }
-    assert!(!files.iter().any(|file| file.starts_with("tool-1.0")), "{files:?}");
-    let dnf = Dnf::of(&[("base", &tree, &[&key, &upstreams])]);
-    assert!(dnf.ok(&["module", "install", "tool:1"]).contains("1.1-1"));
-}
-
-#[test]
-fn comps_and_advisories_are_carried_and_merged() {
-    let upstream = RpmUpstream::with_packages();
-    upstream.add("more", "extra", "1.0", &[]);
-    upstream.publish("more");
-    for (repository, package) in [("base", "app"), ("more", "extra")] {
-        let comps = format!(
-            "<?xml version=\"1.0\"?>\n<comps><group><id>g-{package}</id><name>Group {package}</name><default>true</default><uservisible>true\
-             </uservisible><packagelist><packagereq type=\"mandatory\">{package}</packagereq></packagelist></group></comps>\n"
-        );
-        upstream.add_record(repository, "group", "comps.xml", &comps);
-        let advisory = format!(
-            "<updates><update from=\"a@b\" status=\"final\" type=\"security\" version=\"1\"><id>ADV-{package}</id><title>t</title>\
-             <issued date=\"2026-01-01 00:00:00\"/><severity>Important</severity><description>d</description><pkglist><collection>\
-             <package name=\"{package}\" version=\"1.0\" release=\"1\" epoch=\"0\" arch=\"x86_64\"><filename>{package}-1.0-1.x86_64.rpm</filename>\
-             </package></collection></pkglist></update></updates>\n"
-        );
-        upstream.add_record(repository, "updateinfo", "updateinfo.xml", &advisory);
-    }
-    let head = Head::defining(&format!("merge = true\n{}{}", upstream.table("base", ""), upstream.table("more", "")));
-    head.ok(&["mirror", "sync", "m"]);
-    let (tree, key, upstreams) = (head.tree(), head_key(&head), upstream.keyring());
-    let dnf = Dnf::of(&[("all", &tree, &[&key, &upstreams])]);
-    let told = dnf.ok(&["-q", "group", "list", "-v"]);
-    assert!(told.contains("g-app") && told.contains("g-extra"), "{told}");
-    let told = dnf.ok(&["-q", "updateinfo", "list", "--all"]);
-    dnf.ok(&["group", "install", "g-extra"]);
-    assert!(dnf.has("usr/share/extra/data"), "{told}");
-    let text = run(std::process::Command::new("sh").arg("-c").arg("zcat repodata/*-updateinfo.xml.gz").current_dir(&tree)).stdout;
-    let text = String::from_utf8(text).unwrap();
-    assert!(text.contains("ADV-app") && text.contains("ADV-extra"), "{text}");
-}
-
-#[test]
-fn reposync_copies_a_mirror_again() {
-    let upstream = RpmUpstream::with_packages();
-    let head = Head::defining(&format!("{}[filter]\nnames = [\"app\"]\n", upstream.table("base", "")));
-    head.ok(&["mirror", "sync", "m"]);
-    let (tree, copy) = (head.tree().join("base"), tempfile::tempdir().unwrap());
-    let dnf = Dnf::of(&[("base", &tree, &[&head_key(&head), &upstream.keyring()])]);
-    // What it checks packages against are the keys that an installation has taken in.
-    dnf.ok(&["install", "lib"]);
-    dnf.ok(&["reposync", "--repoid=base", "--download-metadata", "--gpgcheck", "-p", copy.path().to_str().unwrap()]);
-    for path in ["Packages/app-1.0-1.x86_64.rpm", "Packages/lib-1.0-1.x86_64.rpm", "repodata/repomd.xml"] {
-        assert_eq!(fs::read(copy.path().join("base").join(path)).unwrap(), fs::read(tree.join(path)).unwrap(), "{path}");
+    for (definition, place) in kinds {
+        let head = Head::defining(&definition);
+        head.ok(&["mirror", "sync", "m"]);
+        let (tree, copy) = (head.tree().join(place), tempfile::tempdir().unwrap());
+        // A whole mirror has no need of the head's key, and its head none.
+        let own = Some(head_key(&head)).filter(|key| key.is_file());
+        let keys: Vec<PathBuf> = own.into_iter().chain([upstream.keyring()]).collect();
+        let dnf = Dnf::of(&[("m", &tree, &keys.iter().map(PathBuf::as_path).collect::<Vec<_>>())]);
+        // What it checks packages against are the keys that an installation has taken in.
+        dnf.ok(&["install", "deep"]);
+        dnf.ok(&["reposync", "--repoid=m", "--download-metadata", "--gpgcheck", "-p", copy.path().to_str().unwrap()]);
+        let is_part = |path: &Path| path.extension().is_some_and(|end| end == "rpm") || path.ends_with("repomd.xml");
+        let files = |root: &Path| -> BTreeMap<PathBuf, _> {
+            let root = root.canonicalize().unwrap();
+            let all = head::contents(&root).into_iter();
+            all.filter(|(path, _)| is_part(path)).map(|(path, digest)| (path.strip_prefix(&root).unwrap().to_owned(), digest)).collect()
+        };
+        let copied = files(&copy.path().join("m"));
+        assert!(copied.len() >= 4, "{copied:?}");
+        assert_eq!(copied, files(&tree), "{definition}");
     }
 }
 
@@ -302,6 +253,24 @@ fn the_tree_of_a_filtered_repository_vouches_for_the_rebuilt_metadata() {
     assert!(head.ok(&["mirror", "verify", "m"]).contains("all as promised"));
 }
 
+/// As trees of ten years ago are: another name, one section, no checksums.
+#[test]
+fn a_tree_of_the_old_kind_is_copied_too() {
+    let upstream = RpmUpstream::with_packages();
+    kickstart_tree(&upstream);
+    let base = upstream.root().join("base");
+    let text = fs::read_to_string(base.join(".treeinfo")).unwrap();
+    let images = &text[text.find("[images-x86_64]").unwrap()..text.find("[variant-base]").unwrap()];
+    fs::write(base.join("treeinfo"), format!("[general]\nfamily = Test Linux\nversion = 6.10\narch = x86_64\n{images}")).unwrap();
+    fs::remove_file(base.join(".treeinfo")).unwrap();
+    let head = Head::defining(&format!("{}[tree]\n", upstream.table("base", "")));
+    head.ok(&["mirror", "sync", "m"]);
+    for file in ["treeinfo", "images/pxeboot/vmlinuz", "images/pxeboot/initrd.img", "images/install.img"] {
+        assert_eq!(fs::read(head.tree().join("base").join(file)).unwrap(), fs::read(base.join(file)).unwrap(), "{file}");
+    }
+    assert_eq!(head.show()["published"]["details"]["installers"][0]["tree"]["version"], "6.10");
+}
+
 #[test]
 fn a_tree_without_its_image_is_not_published() {
     let upstream = RpmUpstream::with_packages();
@@ -352,6 +321,42 @@ fn a_mounted_medium_is_a_mirror_by_copies() {
     assert_eq!((&installer["kernel"], &installer["tree"]["root"]), (&"images/pxeboot/vmlinuz".into(), &"".into()));
     let empty = tempfile::tempdir().unwrap();
     assert!(head.fails(&["mirror", "add", "n", "--path", empty.path().to_str().unwrap()], 2).contains("holds no packages yet"));
+}
+
+/// Runs kickctl where these are the machine's `.repo` files: in a mount namespace of its own.
+fn on_a_host_with(repositories: &str, head: &Head, args: &[&str]) -> std::process::Output {
+    let etc = tempfile::tempdir_in(head.aside()).unwrap();
+    for folder in ["upper/yum.repos.d", "upper/dnf/vars", "work"] {
+        fs::create_dir_all(etc.path().join(folder)).unwrap();
+    }
+    fs::write(etc.path().join("upper/yum.repos.d/site.repo"), repositories).unwrap();
+    fs::write(etc.path().join("upper/dnf/vars/suffix"), "se\n").unwrap();
+    let script = "mount -t overlay -o lowerdir=/etc,upperdir=$0/upper,workdir=$0/work overlay /etc; exec \"$@\"";
+    let command = head.command(args);
+    let mut host = std::process::Command::new("unshare");
+    host.args(["--mount", "sh", "-ec", script]).arg(etc.path()).arg(command.get_program()).args(command.get_args());
+    host.output().unwrap()
+}
+
+#[test]
+fn repositories_and_keys_are_taken_from_the_heads_own_repo_files() {
+    let upstream = RpmUpstream::with_packages();
+    let (site, key) = (&upstream.site.url, upstream.keyring().display().to_string());
+    let repositories = format!(
+        "[base]\nname=Base\nbaseurl={site}/ba$suffix\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=file://{key}\n[off]\nbaseurl=http://127.0.0.1:9/\nenabled=0\n"
+    );
+    let head = Head::new();
+    let added = on_a_host_with(&repositories, &head, &["mirror", "add", "m", "--from-host"]);
+    assert!(added.status.success(), "{}", head::text(&added));
+    head.ok(&["mirror", "sync", "m"]);
+    Dnf::of(&[("base", &head.tree().join("base"), &[&upstream.keyring()])]).ok(&["install", "app"]);
+    // Of a shipped definition the repositories of the same name get this machine's addresses and keys.
+    let shipped = repositories.replace("[base]", "[baseos]");
+    let added = on_a_host_with(&shipped, &head, &["mirror", "add", "rocky-9", "--from-host", "--keyring", &key]);
+    assert!(added.status.success(), "{}", head::text(&added));
+    assert!(head.ok(&["mirror", "show", "rocky-9", "-o", "json"]).contains(&format!("{site}/base")));
+    let refused = on_a_host_with("[else]\nbaseurl=http://127.0.0.1:9/\n", &head, &["mirror", "add", "almalinux-9", "--from-host"]);
+    assert!(!refused.status.success() && head::text(&refused).contains("/etc/yum.repos.d"), "{}", head::text(&refused));
 }
 
 #[test]

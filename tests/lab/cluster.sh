@@ -103,11 +103,12 @@ lab_wire() {
 
 # ---- the nodes ------------------------------------------------------------------------------------------------------
 
-# node_start NAME --mac MAC [--nic2 MAC] [--bios|--uefi|--uefi-net|--pxe-loader] [--disk FILE] [--disk2 FILE] [--vars FILE] [--serial LOG] [--memory MIB]
+# node_start NAME --mac MAC [--nic2 MAC] [--bios|--ipxe|--uefi|--uefi-net|--pxe-loader] [--disk FILE] [--disk2 FILE] [--vars FILE] [--serial LOG] [--memory MIB]
 #
 # --nic2        another card, which comes first on the bus and leads nowhere: whoever takes the first card he sees gets stuck
 # --disk2       another disk, raw, with the serial number NAME-2
 # --bios        SeaBIOS; QEMU's network ROM, which is iPXE; network first, then the disk
+# --ipxe        SeaBIOS; iPXE that asks for DHCP alone: QEMU's ROM waits 15 s more for an IPv6 router that is not there. Network at every start
 # --pxe-loader  SeaBIOS; a client without iPXE's user class, as a plain network card's ROM is: it loads by TFTP what DHCP names
 # --uefi        OVMF's own PXE stack; VARS is the node's NVRAM, made when it does not exist and kept between boots, as a board does
 # --uefi-net    the same with the order network, disk in every boot, whatever the NVRAM says
@@ -124,7 +125,7 @@ node_start() {
         --vars) vars="$2" && shift ;;
         --serial) serial="$2" && shift ;;
         --memory) memory="$2" && shift ;;
-        --bios | --uefi | --uefi-net | --pxe-loader) firmware="${1#--}" ;;
+        --bios | --ipxe | --uefi | --uefi-net | --pxe-loader) firmware="${1#--}" ;;
         *) echo "node_start: unknown option $1" >&2 && return 2 ;;
         esac
         shift
@@ -149,8 +150,8 @@ node_start() {
         args+=(-machine "pc,graphics=off" -boot order=nc)
         rom="bootindex=1"
         ;;
-    pxe-loader)
-        node_pxe_script "${nic2:+1}" >"$dir/pxe.ipxe"
+    ipxe | pxe-loader)
+        "node_${firmware/-/_}_script" "${nic2:+1}" >"$dir/pxe.ipxe"
         args+=(-machine "pc,graphics=off" -kernel /boot/ipxe.lkrn -initrd "$dir/pxe.ipxe")
         ;;
     uefi | uefi-net)
@@ -183,9 +184,15 @@ node_nic() {
     echo "-netdev tap,id=$1,ifname=$tap,script=no,downscript=no -device virtio-net-pci,netdev=$1,mac=$2,$3"
 }
 
+# What iPXE does by itself, less IPv6.
+node_ipxe_script() {
+    # shellcheck disable=SC2016 # iPXE's variables, not the shell's
+    printf '%s\n' '#!ipxe' "dhcp net${1:-0} || exit" 'chain ${filename} || exit'
+}
+
 # What a network card's own PXE ROM does: DHCP with the vendor class PXEClient and no iPXE user class, then TFTP.
 # The class is cleared again before the loader starts: iPXE hands its settings on, and the loader would repeat a foreign class.
-node_pxe_script() {
+node_pxe_loader_script() {
     local card="net${1:-0}"
     # shellcheck disable=SC2016 # iPXE's variables, not the shell's
     printf '%s\n' '#!ipxe' 'set user-class PXEClient' "dhcp $card || exit" 'clear user-class' 'chain tftp://${next-server}/${filename} || exit'

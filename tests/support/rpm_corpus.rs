@@ -305,7 +305,15 @@ fn built_by_rpmbuild(into: &Path) {
     std::fs::remove_file(into.join("built.spec")).unwrap();
 }
 
-/// Real packages: .debs of the machine's own archive, converted. Returns how many; none without a network.
+/// A package of 64 MiB, compressed to little: its sizes as it lies, installed and unpacked are far apart.
+fn with_a_large_file(into: &Path) {
+    let mut package = PackageBuilder::new("large-file", "1", "MIT", "x86_64", "one large file");
+    package.using_config(rpm::BuildConfig::default().compression(rpm::CompressionType::Gzip).source_date(1_600_000_000_u32));
+    package.with_file_contents(vec![b'x'; 64 << 20], FileOptions::new("/usr/share/large/data")).unwrap();
+    package.build().unwrap().write_file(into.join("large-file.rpm")).unwrap();
+}
+
+/// Real packages: .debs of the machine's own archive, converted. Returns how many.
 fn converted_by_alien(names: &[&str], into: &Path) -> usize {
     let work = tempfile::tempdir().unwrap();
     for name in names {
@@ -345,7 +353,8 @@ pub fn fill(into: &Path) -> usize {
     (0..480).for_each(|n| built_by_the_crate(n, into));
     made_by_hand(into);
     built_by_rpmbuild(into);
-    let converted = converted_by_alien(&["hostname", "tzdata", "bash", "perl-base", "adduser", "cpio"], into);
-    eprintln!("{converted} real packages converted by alien");
+    with_a_large_file(into);
+    let real = ["hostname", "tzdata", "bash", "perl-base", "adduser", "cpio"];
+    assert_eq!(converted_by_alien(&real, into), real.len(), "real packages, from the machine's apt sources by alien");
     count()
 }

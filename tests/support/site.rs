@@ -23,6 +23,8 @@ pub enum Fault {
     Busy(u32),
     /// Every answer waits.
     Slow(Duration),
+    /// Every answer waits for [`Site::release`] or [`Site::heal`], and then for what is there by then.
+    Held,
     /// Promises and sends more than there is.
     Longer,
 }
@@ -54,6 +56,11 @@ impl Site {
     /// Misbehaves on a path below the folder from now on.
     pub fn fail(&self, path: &str, fault: Fault) {
         self.faults.lock().unwrap().insert(path.to_owned(), fault);
+    }
+
+    /// Behaves again on one path.
+    pub fn release(&self, path: &str) {
+        self.faults.lock().unwrap().remove(path);
     }
 
     /// Behaves again.
@@ -111,6 +118,11 @@ impl Server {
         let fault = self.fault(&path);
         match fault {
             Some(Fault::Slow(time)) => std::thread::sleep(time),
+            Some(Fault::Held) => {
+                while self.fault(&path) == Some(Fault::Held) {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            }
             Some(Fault::Busy(_)) => return stream.write_all(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n").ok(),
             _ => {}
         }

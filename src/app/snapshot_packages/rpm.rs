@@ -18,8 +18,8 @@ const MAX_PRIMARY: u64 = 4 << 30;
 /// Most bytes of repomd.xml.
 const MAX_REPOMD: u64 = 16 << 20;
 
-/// Adds what a repository of the tree has: packages with what they provide and their files in primary.xml; groups as a kickstart names
-/// them, `@core` and `@^minimal-environment`.
+/// Adds what a repository of the tree has: packages with what they provide; groups as a kickstart names them, `@core` and
+/// `@^minimal-environment`.
 pub(super) fn read_into(tree: &Path, repository: &PublishedRepository, names: &mut BTreeSet<String>) -> Result<()> {
     let folder = if repository.path.is_empty() { tree.to_owned() } else { tree.join(&repository.path) };
     let path = folder.join("repodata/repomd.xml");

@@ -61,7 +61,8 @@ pub struct TreeTable {
 /// What the tables of an RPM mirror mean.
 pub(super) fn meaning(file: &MirrorFile, source: &Source) -> Result<RpmMirror, Error> {
     if !file.local.is_empty() {
-        return Err(source.wrong("local", "joins mirrors of Debian archives only", "a mirror without `local`"));
+        let expected = "a [[repository]] whose baseurl is `file://DIR`, after `kickctl mirror index DIR`";
+        return Err(source.wrong("local", "joins mirrors of Debian archives only", expected));
     }
     let mut repositories: Vec<Repository> = Vec::new();
     for (at, table) in file.repositories.iter().enumerate() {
