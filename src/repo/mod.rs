@@ -6,3 +6,4 @@ pub mod glob;
 pub mod openpgp;
 pub mod path;
 pub mod rpm;
+pub mod version;

@@ -11,7 +11,7 @@ here="$(dirname "$(realpath "$0")")"
 source "$here/cluster.sh"
 # shellcheck source=tests/lab/kick.sh
 source "$here/kick.sh"
-for part in measure sync serve rpm deb; do
+for part in measure sync refresh serve rpm deb; do
     # shellcheck source=/dev/null # shellcheck reads them by themselves
     source "$here/bench/$part.sh"
 done
@@ -30,7 +30,7 @@ kick_build
 out="$(repository_root)/target/bench.json"
 mkdir -p "$(dirname "$out")"
 echo "load before: $(cut -d' ' -f1-3 /proc/loadavg) on $(nproc) cores"
-for part in sync serve rpm deb; do "${part}_rows"; done
+for part in sync refresh serve rpm deb; do "${part}_rows"; done
 echo "load after: $(cut -d' ' -f1-3 /proc/loadavg)"
 [ -s "$BENCH_WORK/rows" ] || { echo "bench: no row is called ${BENCH_ROWS:-}" >&2 && exit 1; }
 jq -s . "$BENCH_WORK/rows" >"$out"
