@@ -104,6 +104,7 @@ fn each_wrong_value_is_told_with_file_line_key_value_and_what_is_allowed() {
             "[limits]\nfirst_boot = \"2s\"\n",
             "limits.first_boot = \"2s\": is out of range; allowed: a number with s, min, h or d, such as 90s or 10min; 5 s to 365d",
         ),
+        ("[refresh]\nat = \"sometimes\"\n", "refresh.at = \"sometimes\": is no schedule"),
         ("[mirrors]\nparallel = 0\n", "mirrors.parallel = 0: is out of range; allowed: 1 to 64"),
         ("[loaders]\npath = \"loaders\"\n", "loaders.path = \"loaders\": is not an absolute path"),
         ("domain = \"Cluster\"\n", "kickctl.toml:4:10: domain = \"Cluster\": is no DNS domain"),

@@ -286,15 +286,15 @@ async fn drift_tells_who_would_change_and_how() {
     lab.publish(NEW);
     let lines = told().await;
     assert_eq!((lines.len(), lines[0].nodes.as_str(), lines[0].count), (1, "node[07-08]", 2));
-    let versions = (lines[0].running.as_ref().unwrap().as_str(), lines[0].next.as_ref().unwrap().as_str());
-    assert_eq!((versions, lines[0].changes.len()), ((OLD, NEW), 0));
+    let versions = (lines[0].what.running.as_deref().unwrap(), lines[0].what.next.as_deref().unwrap());
+    assert_eq!((versions, lines[0].what.changes.len()), ((OLD, NEW), 0));
     lab.assign("node08", "debian-13-ram").await;
     lab.boots(NODE, 7).await;
     let lines = told().await;
     assert_eq!((lines.len(), lines[0].nodes.as_str()), (1, "node08"));
-    assert_eq!(lines[0].changes, ["profile debian-13-nfs -> debian-13-ram"]);
+    assert_eq!(lines[0].what.changes, ["profile debian-13-nfs -> debian-13-ram"]);
 
-    let status = show_status(&*lab.head.store).await.unwrap();
+    let status = show_status(&*lab.head.store, &lab.head.data).await.unwrap();
     let running: Vec<(&str, &str)> = status.running.iter().map(|own| (own.node.as_str(), own.version.as_str())).collect();
     assert_eq!(running, [("node07", NEW), ("node08", OLD)]);
     assert!(status.running.iter().all(|own| own.up_since.is_some() && !own.is_silent(OffsetDateTime::now_utc())));

@@ -374,6 +374,47 @@ async fn the_first_boot_calls_home_and_removes_itself() {
     assert!(told["packages"].parse::<u32>().unwrap() > 50 && told["packages_sha256"].len() == 64, "{told:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn packages_are_told_after_the_call_home_and_again_when_they_changed() {
+    let head = Head::start(200, "ok\n").await;
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let [token, first, path, script] = [
+        "etc/kickctl/report-token",
+        "etc/systemd/system/kickctl-firstboot.service",
+        "etc/systemd/system/kickctl-packages.path",
+        "usr/local/lib/kickctl/firstboot",
+    ]
+    .map(|file| root.join(file));
+    for file in [&token, &first, &path, &script] {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, "").unwrap();
+    }
+    fs::write(&token, format!("{TOKEN}\n")).unwrap();
+    fs::write(&script, render(&context("", Firmware::Bios), "firstboot")).unwrap();
+    let run = |args: &[&str]| {
+        let mut command = Command::new("bash");
+        command.arg(&script).args(args).env("KICKCTL_ROOT", root).env("KICKCTL_HOST", head.address.ip().to_string());
+        let output = command.env("KICKCTL_PORT", head.address.port().to_string()).output().unwrap();
+        assert!(output.status.success(), "{}", printed(&output));
+    };
+    let heard = || head.heard().into_iter().map(|(path, ..)| path).collect::<Vec<_>>();
+    tokio::task::block_in_place(|| run(&[]));
+    assert_eq!(heard(), ["/report/home", "/report/packages"]);
+    assert!(!first.exists() && token.exists() && script.exists() && path.exists());
+    let (_, bearer, body) = head.heard().pop().unwrap();
+    assert_eq!(bearer, format!("Bearer {TOKEN}"));
+    let Some(kickctl::app::take_report::Report::Packages(_, packages)) = kickctl::app::package_report(body.as_bytes()) else {
+        panic!("{body}")
+    };
+    assert!(packages.iter().any(|own| own.package.name == "bash") && packages.len() > 50);
+    tokio::task::block_in_place(|| run(&["packages"]));
+    assert_eq!(heard().len(), 2, "nothing changed");
+    fs::write(root.join("etc/kickctl/packages.sha256"), "another").unwrap();
+    tokio::task::block_in_place(|| run(&["packages"]));
+    assert_eq!(heard().len(), 3);
+}
+
 /// `key=value&...` with percent signs resolved.
 fn form(body: &str) -> std::collections::BTreeMap<String, String> {
     let decoded = |text: &str| {

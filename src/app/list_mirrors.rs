@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Result;
 use super::add_mirror::read_mirror;
+use super::refresh_mirror::{Refresh, last_refresh};
 use crate::domain::mirror::{Mirror, Snapshot};
 use crate::domain::name::{MirrorName, SnapshotId};
 use crate::mirror::Error;
@@ -25,6 +26,8 @@ pub struct MirrorReport {
     pub held: bool,
     /// How many snapshots there are.
     pub snapshots: usize,
+    /// What the last refresh came to; `null` before the first.
+    pub refresh: Option<Refresh>,
 }
 
 /// The published snapshot.
@@ -61,7 +64,14 @@ pub fn show_mirror(data: &DataDir, name: &MirrorName) -> Result<MirrorReport> {
         path: dir.tree(&snapshot.id),
         details: snapshot.clone(),
     });
-    Ok(MirrorReport { name: name.clone(), definition, published, held: dir.is_held(), snapshots: snapshots.len() })
+    Ok(MirrorReport {
+        name: name.clone(),
+        definition,
+        published,
+        held: dir.is_held(),
+        snapshots: snapshots.len(),
+        refresh: last_refresh(&dir)?,
+    })
 }
 
 /// A mirror's snapshots, the newest first, and which is published.

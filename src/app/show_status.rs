@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use time::OffsetDateTime;
 
 use super::Result;
 use super::list_attempts::AttemptSummary;
 use super::list_nodes::list_nodes;
 use super::list_running::{RunningNode, list_running};
-use crate::domain::name::NodeName;
+use super::refresh_mirror::last_refresh;
+use crate::domain::name::{MirrorName, NodeName};
 use crate::domain::nodeset::fold;
+use crate::mirror::layout;
 use crate::store::Store;
+use crate::sys::data_dir::DataDir;
 
 /// Where the whole cluster stands. Its JSON form is documented in `docs/json.md`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -21,6 +25,8 @@ pub struct Status {
     pub attempts: Vec<AttemptSummary>,
     /// The diskless nodes that run.
     pub running: Vec<RunningNode>,
+    /// Mirrors that somebody should look at: held by a rollback, or not refreshed because it failed.
+    pub mirrors: Vec<MirrorLine>,
     /// How many network-boot clients wait for `kickctl node approve`.
     pub discovered: usize,
 }
@@ -29,7 +35,9 @@ impl Status {
     /// True if something other than a sign of life has come since `before`.
     pub fn differs(&self, before: &Self) -> bool {
         let boots = |status: &Self| status.running.iter().map(|own| (own.node.clone(), own.version.clone())).collect::<Vec<_>>();
-        (&self.states, &self.attempts, self.discovered, boots(self)) != (&before.states, &before.attempts, before.discovered, boots(before))
+        let all =
+            |status: &Self| (status.states.clone(), status.attempts.clone(), status.discovered, status.mirrors.clone(), boots(status));
+        all(self) != all(before)
     }
 }
 
@@ -44,11 +52,38 @@ pub struct StateLine {
     pub nodes: String,
 }
 
+/// A mirror that somebody should look at.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MirrorLine {
+    /// The mirror.
+    pub name: MirrorName,
+    /// True after a rollback: nothing newer is published until somebody does so by name.
+    pub held: bool,
+    /// When a refresh failed last, if none has succeeded since.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub failed_at: Option<OffsetDateTime>,
+    /// Why.
+    pub problem: Option<String>,
+}
+
+/// The mirrors that somebody should look at.
+fn mirrors(data: &DataDir) -> Result<Vec<MirrorLine>> {
+    let mut lines = Vec::new();
+    for dir in layout::mirrors(data).map_err(crate::mirror::Error::from)? {
+        let failed = last_refresh(&dir)?.filter(|refresh| refresh.problem.is_some());
+        if dir.is_held() || failed.is_some() {
+            let (failed_at, problem) = failed.map_or((None, None), |refresh| (Some(refresh.at), refresh.problem));
+            lines.push(MirrorLine { name: dir.name().clone(), held: dir.is_held(), failed_at, problem });
+        }
+    }
+    Ok(lines)
+}
+
 /// Tells where every node stands.
 ///
 /// # Errors
 /// If the state cannot be read.
-pub async fn show_status(store: &dyn Store) -> Result<Status> {
+pub async fn show_status(store: &dyn Store, data: &DataDir) -> Result<Status> {
     let nodes = list_nodes(store, None).await?;
     let mut states: BTreeMap<String, Vec<NodeName>> = BTreeMap::new();
     for node in &nodes {
@@ -60,6 +95,7 @@ pub async fn show_status(store: &dyn Store) -> Result<Status> {
         states: states.into_iter().map(line).collect(),
         attempts: nodes.into_iter().filter_map(|node| node.attempt).filter(|attempt| !attempt.over || attempt.why.is_some()).collect(),
         running: list_running(store, &store.last_attempts().await?).await?,
+        mirrors: mirrors(data)?,
         discovered: store.discovered().await?.len(),
     })
 }

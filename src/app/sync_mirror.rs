@@ -25,6 +25,8 @@ pub struct SyncOptions {
     pub allow_missing: bool,
     /// Make the snapshot, but do not publish it.
     pub no_publish: bool,
+    /// Ask only the sources that bring updates.
+    pub updates_only: bool,
     /// Downloads at a time; eight if not said.
     pub parallel: Option<usize>,
 }
@@ -56,6 +58,18 @@ pub enum Published {
     NotAsked,
 }
 
+impl Published {
+    /// In a word, as output tells it. `is_new`: the snapshot was made by this sync.
+    pub fn word(self, is_new: bool) -> &'static str {
+        match (self, is_new) {
+            (Self::Held, _) => "held",
+            (Self::NotAsked, _) => "not published",
+            (Self::Yes, false) => "unchanged",
+            (Self::Yes, true) => "published",
+        }
+    }
+}
+
 /// Syncs one mirror.
 ///
 /// # Errors
@@ -72,7 +86,7 @@ pub async fn sync_mirror(data: &DataDir, name: &MirrorName, options: SyncOptions
         key: key.as_ref(),
         dir: &dir,
         mirror: &mirror,
-        options: Options { dry_run: options.dry_run, allow_missing: options.allow_missing },
+        options: Options { dry_run: options.dry_run, allow_missing: options.allow_missing, updates_only: options.updates_only },
         tools,
         now: OffsetDateTime::now_utc(),
     };

@@ -10,8 +10,10 @@ use super::change_attempt::update_attempt;
 use super::head::Head;
 use super::{Error, Result};
 use crate::domain::attempt::Event;
+use crate::domain::mirror::PackageFormat;
+use crate::domain::package::Installed;
 use crate::provision::decide::Request;
-use crate::store::{LogLine, Sighting};
+use crate::store::{LogLine, NodePackages, Sighting};
 
 /// What is reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub enum Report {
     Logs(String),
     /// The installed system calls home.
     Home(BTreeMap<String, String>),
+    /// The running system tells its packages: at its call home, and when they changed.
+    Packages(PackageFormat, Vec<Installed>),
 }
 
 /// Most key-value pairs that a call home may bring, and the longest value.
@@ -48,6 +52,10 @@ pub async fn take_report(head: &Head, token: &str, report: Report, peer: Ipv4Add
     let request = if matches!(report, Report::Home(_)) { Request::Home } else { Request::Report };
     let Some(granted) = authorize(head, token, request, peer).await? else { return Ok(false) };
     let id = granted.attempt.id;
+    if let Report::Packages(format, packages) = report {
+        head.store.put_packages(&NodePackages { node: granted.node.name, attempt: id, at: now, format, packages }).await?;
+        return Ok(true);
+    }
     if granted.attempt.order.kind.is_diskless()
         && let Report::Heartbeat(told) | Report::Home(told) = &report
     {
@@ -63,6 +71,7 @@ pub async fn take_report(head: &Head, token: &str, report: Report, peer: Ipv4Add
         Report::Done => (Event::Done, None),
         Report::Failed(reason) => (Event::GaveUp { reason }, None),
         Report::Home(told) => (Event::CalledHome, Some(bounded(told))),
+        Report::Packages(..) => return Ok(true),
         Report::Logs(text) => {
             let lines: Vec<LogLine> =
                 text.lines().map(|text| LogLine { seq: 0, at: now, source: "installer".into(), text: text.into() }).collect();

@@ -40,6 +40,11 @@ impl Context {
         Ok(Place::find(self.globals.config.as_deref(), self.globals.data.as_deref())?.config)
     }
 
+    /// Downloads at a time, where there is a configuration: none is needed to mirror.
+    pub fn parallel(&self) -> Option<usize> {
+        self.config().ok().map(|config| config.parallel)
+    }
+
     /// The configured head.
     ///
     /// # Errors

@@ -1,6 +1,10 @@
 //! `kickctl mirror`.
 
+mod carry;
+mod errata;
+mod refresh;
 mod show;
+mod sync;
 
 use std::path::PathBuf;
 
@@ -10,17 +14,15 @@ use serde::Serialize;
 use super::context::Context;
 use super::exit::Exit;
 use super::output::Record;
-use super::progress::{progress, size};
+use super::progress::size;
 use super::text::moment;
 use crate::app;
 use crate::app::add_mirror::{MirrorRequest, add_mirror};
 use crate::app::index_directory::{IndexRequest, index_directory};
 use crate::app::list_mirrors::{list_mirrors, list_snapshots, show_mirror};
-use crate::app::place::Place;
 use crate::app::prune_mirror::{in_use, prune_mirrors};
 use crate::app::publish_mirror::publish_mirror;
 use crate::app::rollback_mirror::rollback_mirror;
-use crate::app::sync_mirror::{Published, SyncOptions, SyncReport, sync_mirror};
 use crate::app::verify_mirror::verify_mirror;
 use crate::domain::mirror::{PackageFormat, Snapshot};
 use crate::domain::name::{MirrorName, SnapshotId};
@@ -66,7 +68,45 @@ Addresses and keyrings come from this machine's apt sources (--from-host) or fro
   kickctl mirror sync debian-13 --no-publish && kickctl mirror publish debian-13
 
 Can be run at any time and be ended at any time: what was fetched is kept, what was published stays published.")]
-    Sync(SyncArgs),
+    Sync(sync::Sync),
+    /// Fetch what is new in the update sources only, make a snapshot, publish it, and say what it brought
+    #[command(after_help = "Examples:
+  kickctl mirror refresh debian-12
+  kickctl mirror refresh --all -o json
+  kickctl mirror refresh rocky-9 --dry-run
+
+Update sources are the suites and repositories whose names say so (bookworm-security, updates), or that the definition marks by
+`updates = true`; all of them where none does. After a rollback the snapshot is made but not published, until `mirror publish`. If it fails,
+what was published stays, and `kickctl status` tells of it. `refresh = \"daily 03:30\"` in a definition makes `serve` do it.")]
+    Refresh(refresh::Refresh),
+    /// List advisories: what was fixed, how grave it was, in which packages
+    #[command(after_help = "Examples:
+  kickctl mirror errata rocky-9 --severity critical,important
+  kickctl mirror errata debian-12 --cve CVE-2026-1234
+  kickctl mirror errata debian-12 --since 20261101T030000Z-3f9a2c41 -o json
+  kickctl mirror errata debian-12 --node node07
+
+Of RPM repositories: what updateinfo.xml tells. Of Debian archives: what the suites with updates offer above the others (or above --since),
+with urgency and vulnerabilities from the packages' own changelogs.")]
+    Errata(errata::Errata),
+    /// Write a snapshot to a directory or to tar files, for a head without a network
+    #[command(after_help = "Examples:
+  kickctl mirror export debian-12 --to /media/disk/debian-12
+  kickctl mirror export rocky-9 --to /media/disk/rocky-9.tar --volume-size 4GiB
+  kickctl mirror export debian-12 --to /media/disk/update.tar --since 20261101T030000Z-3f9a2c41
+
+The manifest names every file by its SHA-256 and is signed with this head's key.")]
+    Export(carry::Export),
+    /// Take in what another head exported: all of it is verified before anything is kept
+    #[command(after_help = "Examples:
+  kickctl mirror import /media/disk/debian-12 --key /media/disk/head-a.asc
+  kickctl mirror import /media/disk/rocky-9.tar.001
+  kickctl mirror import /media/disk/update.tar --dry-run
+
+Whose signature counts: the key named by --key, which the mirror remembers; without it that one, or this head's own. A byte that is another, a
+volume that is missing, a snapshot older than one that is there: each is refused, and nothing is changed. What the other head had rebuilt and
+signed gets this head's signature: its nodes know that one.")]
+    Import(carry::Import),
     /// Make the metadata of a directory of packages in the directory itself; no mirror, nothing is copied
     #[command(after_help = "Examples:
   kickctl mirror index /srv/rpms
@@ -153,22 +193,6 @@ struct Index {
 }
 
 #[derive(Debug, clap::Args)]
-struct SyncArgs {
-    /// The mirrors
-    #[arg(required = true, value_name = "NAME")]
-    names: Vec<MirrorName>,
-    /// Say how much would be fetched, and make no snapshot (indices are fetched to plan with)
-    #[arg(long)]
-    dry_run: bool,
-    /// Leave out packages that upstream names but does not have, and list them
-    #[arg(long)]
-    allow_missing: bool,
-    /// Make the snapshot, but do not publish it
-    #[arg(long)]
-    no_publish: bool,
-}
-
-#[derive(Debug, clap::Args)]
 struct Choice {
     /// The mirror
     name: MirrorName,
@@ -207,7 +231,11 @@ pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
             Ok(Exit::Done)
         }
         MirrorCommand::Show { name } => context.one(&show::Detail(show_mirror(&context.data, &name)?)).map(|()| Exit::Done),
-        MirrorCommand::Sync(args) => sync(context, args).await,
+        MirrorCommand::Sync(args) => sync::run(context, args).await,
+        MirrorCommand::Refresh(args) => refresh::run(context, args).await,
+        MirrorCommand::Errata(args) => errata::run(context, args).await,
+        MirrorCommand::Export(args) => carry::export(context, args).await,
+        MirrorCommand::Import(args) => carry::import(context, args).await,
         MirrorCommand::Index(args) => index(context, args).await,
         MirrorCommand::Snapshots { name } => snapshots(context, &name),
         MirrorCommand::Publish(Choice { name, snapshot, dry_run }) => {
@@ -244,104 +272,13 @@ async fn index(context: &Context, args: Index) -> app::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// One mirror's sync, for printing.
-#[derive(Debug, Serialize)]
-struct SyncLine {
-    name: MirrorName,
-    /// `published`, `unchanged`, `held`, `not published`, `planned`.
-    result: &'static str,
-    snapshot: Option<SnapshotId>,
-    packages: u64,
-    udebs: u64,
-    bytes: u64,
-    fetched_files: u64,
-    fetched_bytes: u64,
-    left_out: Vec<String>,
-}
-
-impl Record for SyncLine {
-    const COLUMNS: &'static [&'static str] = &["mirror", "result", "snapshot", "packages", "udebs", "size", "fetched"];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.name.to_string(),
-            self.result.to_owned(),
-            self.snapshot.as_ref().map(ToString::to_string).unwrap_or_default(),
-            self.packages.to_string(),
-            self.udebs.to_string(),
-            size(self.bytes),
-            format!("{} files, {}", self.fetched_files, size(self.fetched_bytes)),
-        ]
-    }
-
-    fn name(&self) -> String {
-        self.name.to_string()
-    }
-}
-
-async fn sync(context: &Context, args: SyncArgs) -> app::Result<Exit> {
-    // A configuration is not needed to mirror; where there is one, it is heeded.
-    let place = Place::find(context.globals.config.as_deref(), context.globals.data.as_deref()).ok();
-    let parallel = place.map(|place| place.config.parallel);
-    let options = SyncOptions { dry_run: args.dry_run, allow_missing: args.allow_missing, no_publish: args.no_publish, parallel };
-    let (mut lines, mut failures) = (Vec::new(), Vec::new());
-    for name in &args.names {
-        let progress = progress(name.as_str(), context.globals.quiet);
-        match sync_mirror(&context.data, name, options, progress).await {
-            Ok(report) => {
-                let line = sync_line(name, report);
-                for left_out in &line.left_out {
-                    context.note(&format!("{name}: left out: {left_out}"));
-                }
-                lines.push(line);
-            }
-            Err(error) => failures.push((name, error)),
-        }
-    }
-    if !context.globals.quiet || context.globals.output != super::output::Format::Table {
-        context.list(&lines)?;
-    }
-    if args.names.len() == 1 || failures.is_empty() {
+/// How a command on several mirrors ends: as the only one did, or partly.
+fn finish(count: usize, mut failures: Vec<(&MirrorName, app::Error)>) -> app::Result<Exit> {
+    if count == 1 || failures.is_empty() {
         return failures.pop().map_or(Ok(Exit::Done), |(_, error)| Err(error));
     }
     let told: Vec<String> = failures.iter().map(|(name, error)| format!("{name}: {error}")).collect();
     Err(app::Error::Partly(told.join("\n")))
-}
-
-fn sync_line(name: &MirrorName, report: SyncReport) -> SyncLine {
-    match report {
-        SyncReport::Planned(planned) => SyncLine {
-            name: name.clone(),
-            result: "planned",
-            snapshot: None,
-            packages: planned.packages,
-            udebs: planned.udebs,
-            bytes: planned.bytes,
-            fetched_files: planned.fetch_files,
-            fetched_bytes: planned.fetch_bytes,
-            left_out: Vec::new(),
-        },
-        SyncReport::Done { snapshot, fetched, published } => {
-            let result = match (published, fetched) {
-                (Published::Held, _) => "held",
-                (Published::NotAsked, _) => "not published",
-                (Published::Yes, None) => "unchanged",
-                (Published::Yes, Some(_)) => "published",
-            };
-            let fetched = fetched.unwrap_or_default();
-            SyncLine {
-                name: name.clone(),
-                result,
-                snapshot: Some(snapshot.id),
-                packages: snapshot.packages,
-                udebs: snapshot.udebs,
-                bytes: snapshot.bytes,
-                fetched_files: fetched.files,
-                fetched_bytes: fetched.bytes,
-                left_out: snapshot.left_out,
-            }
-        }
-    }
 }
 
 /// A snapshot, for printing.

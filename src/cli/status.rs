@@ -33,7 +33,7 @@ pub struct Args {
 /// If there is no state, or it cannot be read.
 pub async fn run(context: &Context, args: &Args) -> app::Result<Exit> {
     let store = context.present_store().await?;
-    let told = app::show_status(store).await?;
+    let told = app::show_status(store, &context.data).await?;
     if !args.watch {
         print(context, &told)?;
     } else if std::io::stdout().is_terminal() && context.globals.output == Format::Table {
@@ -51,7 +51,7 @@ async fn redraw(context: &Context, store: &dyn Store, mut told: Status) -> app::
     // Home, then erase: in one write, so that it does not flicker.
     while context.print(&format!("\x1b[H\x1b[2J{}", picture(&told)))? {
         tokio::time::sleep(SECOND).await;
-        told = app::show_status(store).await?;
+        told = app::show_status(store, &context.data).await?;
     }
     Ok(())
 }
@@ -61,7 +61,7 @@ async fn follow(context: &Context, store: &dyn Store, mut told: Status) -> app::
     let mut read = print(context, &told)?;
     while read {
         tokio::time::sleep(SECOND).await;
-        let now = app::show_status(store).await?;
+        let now = app::show_status(store, &context.data).await?;
         if now.differs(&told) {
             read = if context.globals.output == Format::Table { context.print(&changes(&told, &now))? } else { print(context, &now)? };
         }
@@ -120,6 +120,15 @@ fn picture(status: &Status) -> String {
         });
         text += "\n";
         text += &table(&["node", "image", "version", "up", "seen before", ""], running);
+    }
+    for mirror in &status.mirrors {
+        if mirror.held {
+            text += &format!("\nmirror {0} is held by a rollback: `kickctl mirror publish {0}` releases it\n", mirror.name);
+        }
+        if let (Some(at), Some(problem)) = (mirror.failed_at, &mirror.problem) {
+            let (at, problem) = (moment(at), problem.lines().map(harmless).collect::<Vec<_>>().join("\n  "));
+            text += &format!("\nmirror {} was not refreshed at {at}; what was published stays: {problem}\n", mirror.name);
+        }
     }
     if status.discovered > 0 {
         text += &format!("\ndiscovered machines that wait for `kickctl node approve`: {}\n", status.discovered);

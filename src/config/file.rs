@@ -39,6 +39,9 @@ pub struct ConfigFile {
     /// All mirrors.
     #[serde(default)]
     pub mirrors: MirrorsTable,
+    /// Refreshing mirrors.
+    #[serde(default)]
+    pub refresh: RefreshTable,
     /// Network boot programs.
     #[serde(default)]
     pub loaders: LoadersTable,
@@ -102,6 +105,14 @@ pub struct LimitsTable {
 pub struct MirrorsTable {
     /// How many downloads at a time.
     pub parallel: Option<i64>,
+}
+
+/// `[refresh]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshTable {
+    /// When mirrors without a schedule of their own are refreshed.
+    pub at: Option<String>,
 }
 
 /// `[loaders]`.

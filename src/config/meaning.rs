@@ -10,6 +10,7 @@ use super::file::{ConfigFile, DhcpTable, LimitsTable};
 use super::span::{Error, Source};
 use crate::domain::attempt::Limits;
 use crate::domain::lease::Pool;
+use crate::domain::schedule::{self, Schedule};
 use crate::domain::subnet::Subnet;
 
 /// Most addresses a pool may have: an exhausted pool is searched address by address.
@@ -43,6 +44,8 @@ pub struct Config {
     pub limits: Limits,
     /// Downloads at a time in a mirror's sync.
     pub parallel: usize,
+    /// When `serve` refreshes mirrors without a schedule of their own; `None`: never.
+    pub refresh: Option<Schedule>,
     /// A folder of network boot programs that is looked in first.
     pub loaders: Option<PathBuf>,
 }
@@ -128,6 +131,7 @@ impl Config {
             nfs: check.nfs(file.nfs.as_deref())?,
             limits: check.limits(&file.limits)?,
             parallel: check.number("mirrors.parallel", file.mirrors.parallel, 8, 1..=64)?,
+            refresh: check.refresh(file.refresh.at.as_deref())?,
             loaders: check.absolute("loaders.path", file.loaders.path)?,
         };
         check.ports_differ(&config)?;
@@ -278,6 +282,11 @@ impl Check<'_> {
             Some("proxy") => Err(self.0.wrong("dhcp.mode", "proxyDHCP is planned and not there yet", ALLOWED)),
             Some(_) => Err(self.0.wrong("dhcp.mode", "is no mode", ALLOWED)),
         }
+    }
+
+    fn refresh(&self, text: Option<&str>) -> Result<Option<Schedule>, Error> {
+        let parse = |text: &str| text.parse().map_err(|_| self.0.wrong("refresh.at", "is no schedule", schedule::ALLOWED));
+        text.map(parse).transpose()
     }
 
     fn nfs(&self, text: Option<&str>) -> Result<Nfs, Error> {

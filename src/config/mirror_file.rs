@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::span::{Error, Source};
 use crate::domain::mirror::{Mirror, Upstream};
 use crate::domain::name::MirrorName;
+use crate::domain::schedule::{self, Schedule};
 
 pub use debian::{Archive, InstallerTable, SourceTable};
 pub use directory::DirectoryTable;
@@ -30,6 +31,9 @@ pub struct MirrorFile {
     /// Directories of the site whose packages join the mirror.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub local: Vec<PathBuf>,
+    /// When `serve` refreshes it: `hourly`, `daily 03:30`, `sunday 03:30`, in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<String>,
     /// RPM: publish all packages as one repository.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub merge: bool,
@@ -120,7 +124,9 @@ impl MirrorFile {
                 Upstream::Rpm(rpm::meaning(self, source)?)
             }
         };
-        Ok(Mirror { name: name.clone(), upstream, local: self.local.clone(), keep: self.keep.unwrap_or(KEEP) })
+        let schedule = |text: &String| text.parse::<Schedule>().map_err(|_| source.wrong("refresh", "is no schedule", schedule::ALLOWED));
+        let refresh = self.refresh.as_ref().map(schedule).transpose()?;
+        Ok(Mirror { name: name.clone(), upstream, local: self.local.clone(), keep: self.keep.unwrap_or(KEEP), refresh })
     }
 
     /// Refuses keys that belong to the other format.

@@ -56,7 +56,7 @@ type Shipped = (&'static str, &'static [(&'static str, &'static str)]);
 const SHIPPED: &[Shipped] = shipped! {
     "base": [
         "profile.toml", "lib.sh.hbs", "inventory.sh.hbs", "gate.sh.hbs", "watch.sh.hbs", "finish.sh.hbs", "handover.sh.hbs",
-        "late-fetch.sh.hbs", "late.sh.hbs", "firstboot.hbs", "firstboot.service.hbs", "efi-order.sh.hbs",
+        "late-fetch.sh.hbs", "late.sh.hbs", "firstboot.hbs", "firstboot.service.hbs", "packages-units.sh.hbs", "efi-order.sh.hbs",
     ],
     "debian-13": [
         "profile.toml", "preseed.cfg.hbs", "takeover.sh.hbs", "installer.sh.hbs", "steps.awk.hbs", "distribution.sh.hbs", "closing.sh.hbs",

@@ -142,6 +142,8 @@ pub async fn serve(head: Head, bound: Bound) -> Result<()> {
     tasks.spawn(until(stop.clone(), log_lines::write(head.clone(), received)));
     let reconciled = head.clone();
     tasks.spawn(until(stop.clone(), async move { reconcile::overdue_attempts(&reconciled).await }));
+    let refreshed = head.clone();
+    tasks.spawn(until(stop.clone(), async move { reconcile::due_mirrors(&refreshed).await }));
     tracing::info!("serving on {}: {}", head.config.interface, head.config.http_base());
     if let Some(Dhcp { server, probe }) = bound.dhcp {
         let (head, stop) = (head.clone(), stop.clone());

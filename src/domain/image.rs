@@ -10,6 +10,7 @@ use super::checksum::Sha256;
 pub use super::name::{ImageName, VersionId};
 use super::name::{MirrorName, SnapshotId};
 use super::node::Arch;
+pub use super::package::Package;
 
 /// What an image is made from, validated. `config::recipe_file` reads it from TOML.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -152,15 +153,4 @@ pub struct Artefact {
     pub bytes: u64,
     /// Its digest.
     pub sha256: Sha256,
-}
-
-/// An installed package.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Package {
-    /// Its name.
-    pub name: String,
-    /// Its version as the package manager writes it.
-    pub version: String,
-    /// Its architecture as the package manager writes it, such as `amd64` or `all`.
-    pub arch: String,
 }

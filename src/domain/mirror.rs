@@ -4,6 +4,7 @@ mod debian;
 mod directory;
 mod rpm;
 mod snapshot;
+mod updates;
 
 use std::path::PathBuf;
 
@@ -13,8 +14,10 @@ pub use debian::{DebianMirror, DebianSource, Filter, Installer};
 pub use directory::{DirectoryMirror, PackageFormat};
 pub use rpm::{Addresses, KickstartTree, Repository, RpmFilter, RpmMirror};
 pub use snapshot::{InstallerFiles, PublishedRepository, PublishedSuite, Snapshot, TreeFiles, UpstreamState};
+pub use updates::{is_security, is_updates};
 
 use super::name::MirrorName;
+use super::schedule::Schedule;
 
 /// A validated mirror definition. `config::mirror_file` reads it from TOML.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +31,9 @@ pub struct Mirror {
     pub local: Vec<PathBuf>,
     /// How many snapshots `prune` keeps besides those in use.
     pub keep: usize,
+    /// When `serve` refreshes it; `None`: when the head's configuration says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<Schedule>,
 }
 
 /// What a mirror copies.

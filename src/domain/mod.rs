@@ -1,5 +1,6 @@
 //! Pure types and rules of the product: no input, no output, no clock.
 
+pub mod advisory;
 pub mod attempt;
 pub mod checksum;
 pub mod disk;
@@ -12,6 +13,8 @@ pub mod name;
 pub mod natural;
 pub mod node;
 pub mod nodeset;
+pub mod package;
 pub mod profile;
+pub mod schedule;
 pub mod subnet;
 pub mod variables;

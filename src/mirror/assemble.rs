@@ -53,7 +53,7 @@ impl Tree {
 
     /// What it holds, in one digest: everything but the signed and dated root files.
     fn content(&self) -> Sha256 {
-        const ROOTS: [&str; 5] = ["InRelease", "Release", "Release.gpg", "repomd.xml", "repomd.xml.asc"];
+        const ROOTS: [&str; 6] = ["InRelease", "Release", "Release.gpg", "repomd.xml", "repomd.xml.asc", "repomd.xml.key"];
         let files = self.files().filter(|(path, _)| !ROOTS.iter().any(|name| path.ends_with(name)));
         Sha256::of(files.map(|(path, entry)| format!("{} {path}\n", entry.sha256)).collect::<String>().as_bytes())
     }
@@ -108,7 +108,11 @@ fn link_all(store: &ObjectStore, tree: &Tree, root: &Path) -> Result<()> {
     files.par_iter().with_min_len(256).try_for_each(|(path, entry)| Ok(store.link_into(entry.sha256, &inside(root, path)?)?))
 }
 
-fn snapshot_id(made: OffsetDateTime, tree: &Tree) -> Result<SnapshotId> {
+/// The name of a snapshot of these files.
+///
+/// # Errors
+/// Never in practice: if a time could not be written.
+pub(super) fn snapshot_id(made: OffsetDateTime, tree: &Tree) -> Result<SnapshotId> {
     let format = time::macros::format_description!("[year][month][day]T[hour][minute][second]Z");
     let time = made.to_offset(time::UtcOffset::UTC).format(format).map_err(|error| std::io::Error::other(error.to_string()))?;
     let content: String = tree.content().to_string().chars().take(8).collect();

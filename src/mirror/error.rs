@@ -191,6 +191,14 @@ pub enum Error {
     /// A lock.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// Metadata of a snapshot, or a file that the definition names.
+    #[error("{} does not read: {problem}. If it is part of a snapshot, `kickctl mirror verify` tells what is damaged", path.display())]
+    Unread {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
     /// A file or folder.
     #[error("{0}")]
     Io(#[from] io::Error),

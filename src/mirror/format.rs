@@ -3,15 +3,16 @@
 use super::assemble::Tree;
 use super::sync::{Fetched, Planned};
 use super::{Error, Result};
-use crate::domain::mirror::{InstallerFiles, PublishedRepository, PublishedSuite, UpstreamState};
+use crate::domain::mirror::{InstallerFiles, PublishedRepository, PublishedSuite, Snapshot, UpstreamState};
 
 /// What a repository format does for a sync. Two steps: ask upstream what it has, which is cheap, and gather all of that, which is not.
 pub(super) trait Format {
     /// Upstream's roots of trust, fetched and verified.
     type Roots;
 
-    /// Asks upstream what it has now. `held`: what the newest snapshot was made from; something older is refused as a rollback.
-    async fn ask(&self, held: &[UpstreamState]) -> Result<Self::Roots>;
+    /// Asks upstream what it has now. `newest`: something older than what it was made from is refused as a rollback; with `updates_only` it
+    /// stands for all that brings no updates.
+    async fn ask(&self, newest: Option<&Snapshot>) -> Result<Self::Roots>;
 
     /// What the snapshot will remember of them.
     fn states(&self, roots: &Self::Roots) -> Vec<UpstreamState>;

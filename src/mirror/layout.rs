@@ -18,6 +18,10 @@ use crate::sys::data_dir::DataDir;
 /// snapshots/ID/upstream/     upstream's own root files and indices that it was made from (hard links)
 /// snapshots/ID/snapshot.json
 /// current -> snapshots/ID    what is published
+/// refresh.json               what the last refresh came to
+/// changelogs/                what was read of packages' own changelogs (can be removed)
+/// import-key.asc             the key of the head whose carriers are taken in
+/// .import-*                  what an import has not verified yet; removed by the next
 /// held                       there after a rollback: only an explicit publish releases it
 /// ```
 #[derive(Clone, Debug)]
@@ -82,6 +86,16 @@ impl MirrorDir {
         self.root.join("held")
     }
 
+    /// The key that carriers of this mirror were signed with, once one was taken in.
+    pub fn import_key(&self) -> PathBuf {
+        self.root.join("import-key.asc")
+    }
+
+    /// What the last refresh came to.
+    pub fn refreshed(&self) -> PathBuf {
+        self.root.join("refresh.json")
+    }
+
     /// True after a rollback.
     pub fn is_held(&self) -> bool {
         self.held().exists()
@@ -139,7 +153,11 @@ pub fn mirrors(data: &DataDir) -> io::Result<Vec<MirrorDir>> {
     Ok(names.iter().map(|name| MirrorDir::new(data, name)).filter(|mirror| mirror.definition().is_file()).collect())
 }
 
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
+/// Reads a record; `None` if there is none.
+///
+/// # Errors
+/// If it is there and does not read.
+pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(atomic::named(error, "read", path)),

@@ -6,13 +6,18 @@
 //! deb       Debian archives
 //! rpm       RPM repositories
 //! directory a plain directory of packages
+//! contents  the packages of a snapshot; advisories: what was fixed
 //! fetch     fetches what the object store lacks            (network)
 //! assemble  a tree of hard links, root metadata last       (files)
+//! carry     to and from heads without a network          (files)
 //! publish   switches `current`                             (files)
 //! ```
 //! `app::sync_mirror` is the use case around [`sync`].
 
+pub mod advisories;
 pub mod assemble;
+pub mod carry;
+pub mod contents;
 pub mod deb;
 pub mod directory;
 mod error;

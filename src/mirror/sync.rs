@@ -1,5 +1,6 @@
 //! One sync of one mirror, from upstream's root files to a snapshot; what depends on the repository format is behind `format`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -31,6 +32,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Leave out what upstream lost.
     pub allow_missing: bool,
+    /// Ask upstream only for what brings updates; the rest is taken from the newest snapshot as it was.
+    pub updates_only: bool,
 }
 
 /// What a sync came to.
@@ -51,6 +54,15 @@ pub struct Fetched {
     pub files: u64,
     /// Bytes.
     pub bytes: u64,
+}
+
+/// What a snapshot keeps of a suite or repository of upstream.
+#[derive(Clone, Debug)]
+pub struct Kept<'a> {
+    /// The folder of upstream's own files.
+    pub folder: PathBuf,
+    /// What it was like.
+    pub state: &'a UpstreamState,
 }
 
 /// What a sync would do.
@@ -115,9 +127,8 @@ impl Sync<'_> {
     async fn run_as(&self, format: &impl Format) -> Result<Synced> {
         let snapshots = self.dir.list()?;
         let newest = snapshots.last();
-        let held = newest.map(|snapshot| snapshot.upstream.as_slice()).unwrap_or_default();
         self.tools.stage("asking upstream");
-        let mut roots = format.ask(held).await?;
+        let mut roots = format.ask(newest).await?;
         let mut states = format.states(&roots);
         let mut input = self.input(&states, &format.further_input(&roots))?;
         if let Some(same) = snapshots.iter().rev().find(|snapshot| snapshot.input == input && snapshot.left_out.is_empty()) {
@@ -135,7 +146,7 @@ impl Sync<'_> {
                 Err(error) if !again || !may_have_changed(&error) => return Err(error),
                 Err(error) => {
                     // Upstream may have changed under way: then its new state is tried, once.
-                    roots = format.ask(held).await?;
+                    roots = format.ask(newest).await?;
                     states = format.states(&roots);
                     let now = self.input(&states, &format.further_input(&roots))?;
                     if now == input {
@@ -149,9 +160,18 @@ impl Sync<'_> {
         Err(Error::Refused("upstream keeps changing: try again later".to_owned()))
     }
 
+    /// What the newest snapshot keeps of a suite or repository that is not to be asked for: where upstream's own files of it are, and what
+    /// it was like. `None`: upstream is to be asked.
+    pub(super) fn kept<'b>(&self, newest: Option<&'b Snapshot>, url: &str, name: &str, is_asked: bool) -> Option<Kept<'b>> {
+        let newest = newest.filter(|_| self.options.updates_only && !is_asked)?;
+        let number = newest.upstream.iter().position(|state| state.url == url && state.suite == name)?;
+        Some(Kept { folder: self.dir.upstream(&newest.id).join(number.to_string()), state: &newest.upstream[number] })
+    }
+
     /// Definition, upstream's state, further input and (where it signs) the head's key, in one digest.
     fn input(&self, states: &[UpstreamState], further: &str) -> Result<String> {
-        let definition = serde_json::to_string(self.mirror).map_err(std::io::Error::other)?;
+        // When a mirror is refreshed changes nothing of what comes of it.
+        let definition = serde_json::to_string(&Mirror { refresh: None, ..self.mirror.clone() }).map_err(std::io::Error::other)?;
         let key = self.key.filter(|_| !self.mirror.is_whole()).map(SigningKey::fingerprint).unwrap_or_default();
         let upstream: String = states.iter().map(|state| format!("{} {} {}\n", state.url, state.suite, state.release)).collect();
         let text = format!("{RECIPE}\n{definition}\n{key}\n{upstream}{further}");

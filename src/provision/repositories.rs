@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::context::{Context, MirrorFacts};
-use crate::domain::mirror::Snapshot;
+use crate::domain::mirror::{Snapshot, is_updates};
 
 /// A repository of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -77,11 +77,7 @@ impl MirrorFacts {
 
 /// The repositories of a snapshot that a node uses. Those that only bring updates are named for it, as Fedora's `updates` is.
 pub(super) fn of(snapshot: &Snapshot, security: bool) -> Vec<Repository> {
-    let only_updates = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        ["updates", "security"].iter().any(|word| name == *word || name.ends_with(&format!("-{word}")))
-    };
-    let wanted = snapshot.repositories.iter().filter(|repository| security || !only_updates(&repository.name));
+    let wanted = snapshot.repositories.iter().filter(|repository| security || !is_updates(&repository.name));
     wanted
         .map(|repository| Repository {
             name: repository.name.clone(),

@@ -1,10 +1,14 @@
 //! Small loops without input that put right what is not so, and count what they did.
 
+mod refresh;
+
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
 use crate::app::{Head, Result, expire_attempts::expire_attempts};
+
+pub use refresh::due_mirrors;
 
 /// How often overdue attempts are looked for. A deadline is late by this much at most.
 pub const EVERY: Duration = Duration::from_secs(5);

@@ -7,3 +7,4 @@ pub mod openpgp;
 pub mod path;
 pub mod rpm;
 pub mod short_xz;
+pub mod version;

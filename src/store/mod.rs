@@ -12,8 +12,10 @@ use crate::domain::attempt::{Attempt, AttemptId, Order};
 use crate::domain::facts::Facts;
 use crate::domain::lease::Lease;
 use crate::domain::mac::MacAddr;
+use crate::domain::mirror::PackageFormat;
 use crate::domain::name::{GroupName, NodeName};
 use crate::domain::node::{Discovered, Node};
+use crate::domain::package::Installed;
 use crate::domain::profile::Assignment;
 use crate::domain::variables::Variables;
 
@@ -123,6 +125,22 @@ pub struct Sighting {
     pub version: String,
 }
 
+/// The packages that a node reported last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodePackages {
+    /// The node.
+    pub node: NodeName,
+    /// The attempt that it runs from.
+    pub attempt: AttemptId,
+    /// When the head heard it.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// Whose packages.
+    pub format: PackageFormat,
+    /// Them, sorted.
+    pub packages: Vec<Installed>,
+}
+
 /// An ssh host key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HostKey {
@@ -220,6 +238,10 @@ pub trait Store: Send + Sync {
     async fn sightings(&self) -> Result<Vec<Sighting>>;
     /// Records a sign of life in place of the last one.
     async fn put_sighting(&self, seen: &Sighting) -> Result<()>;
+    /// The packages that a node reported last.
+    async fn packages(&self, node: &NodeName) -> Result<Option<NodePackages>>;
+    /// Keeps what a node reports in place of what it reported before.
+    async fn put_packages(&self, told: &NodePackages) -> Result<()>;
     /// A node's ssh host keys, by their names; none if none were ever made.
     async fn host_keys(&self, node: &NodeName) -> Result<Vec<HostKey>>;
     /// Keeps a node's host keys, unless it has some: returns those that it has from now on.

@@ -167,6 +167,20 @@ impl ObjectStore {
         self.import(|copy| copy_hashing(reader, copy))
     }
 
+    /// Takes in a file of the store's own disk whose digest the caller has checked; it is moved.
+    ///
+    /// # Errors
+    /// What the system said, with the path.
+    pub fn take_over(&self, file: &Path, sha256: Sha256) -> io::Result<()> {
+        let path = self.path(sha256);
+        let attempt = || {
+            fs::set_permissions(file, fs::Permissions::from_mode(0o444))?;
+            self.make_room(&path)?;
+            fs::rename(file, &path)
+        };
+        attempt().map_err(|error| named(error, "store the object", &path))
+    }
+
     /// A file without a name, on the disk of the store, for what becomes an object by [`ObjectStore::import_scratch`].
     ///
     /// # Errors
@@ -228,7 +242,7 @@ impl ObjectStore {
             let metadata = entry.metadata().map_err(io::Error::from)?;
             let name = format!("{}{}", folder.to_string_lossy(), entry.file_name().to_string_lossy());
             let sha256 = name.parse().ok();
-            objects.push(Object { sha256, path: entry.into_path(), size: metadata.len(), links: metadata.nlink() });
+            objects.push(Object { sha256, path: entry.into_path(), size: metadata.len(), links: metadata.nlink(), inode: metadata.ino() });
         }
         Ok(objects)
     }
@@ -254,6 +268,8 @@ pub struct Object {
     pub size: u64,
     /// How many names the file has.
     pub links: u64,
+    /// Its inode: what else has it is a link to it.
+    pub inode: u64,
 }
 
 impl Partial {

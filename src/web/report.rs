@@ -10,10 +10,10 @@ use time::OffsetDateTime;
 
 use super::files::plain;
 use super::{failed, ipv4, refused};
-use crate::app::Head;
 use crate::app::answer_gate::{Answer, answer_gate};
 use crate::app::late_script::late_script;
 use crate::app::take_report::{Report, take_report};
+use crate::app::{Head, package_report};
 
 /// The write gate.
 pub(super) async fn gate(
@@ -78,6 +78,7 @@ fn read(event: &str, body: &[u8]) -> Option<Report> {
         "failed" => Report::Failed(text()),
         "logs" => Report::Logs(text()),
         "home" => Report::Home(form(body)),
+        "packages" => package_report(body)?,
         _ => return None,
     })
 }

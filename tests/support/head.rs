@@ -139,6 +139,26 @@ impl Head {
         let told = apt(home.path(), &self.tree(), keyring, "apt-get", &args);
         assert!(told.0 && told.1.contains("Download complete"), "apt-get install: {}", told.1);
     }
+
+    /// What the real apt would upgrade of a system that has these packages: name and version that it has, version that it would get.
+    pub fn apt_upgrades(&self, keyring: &Path, installed: &[(&str, &str)]) -> Vec<(String, String)> {
+        let home = tempfile::tempdir().unwrap();
+        let status: String = installed.iter().map(|(name, version)| status_stanza(name, version)).collect();
+        apt_with(home.path(), &self.tree(), keyring, &status, "apt-get", &["update"]);
+        let told = apt_with(home.path(), &self.tree(), keyring, &status, "apt", &["list", "--upgradable"]);
+        assert!(told.0, "{}", told.1);
+        // `app/stable 1.1 amd64 [upgradable from: 1.0]`
+        let line = |line: &str| {
+            let (name, rest) = line.split_once('/')?;
+            Some((name.to_owned(), rest.split(' ').nth(1)?.to_owned()))
+        };
+        told.1.lines().filter(|line| line.contains("upgradable from")).filter_map(line).collect()
+    }
+}
+
+fn status_stanza(name: &str, version: &str) -> String {
+    let fields = "Maintainer: A <a@example.org>\nDescription: x";
+    format!("Package: {name}\nStatus: install ok installed\nVersion: {version}\nArchitecture: amd64\n{fields}\n\n")
 }
 
 /// Every file below a folder with its digest.
@@ -164,10 +184,14 @@ pub fn text(output: &Output) -> String {
 }
 
 fn apt(home: &Path, tree: &Path, keyring: &Path, program: &str, args: &[&str]) -> (bool, String) {
+    apt_with(home, tree, keyring, "", program, args)
+}
+
+fn apt_with(home: &Path, tree: &Path, keyring: &Path, status: &str, program: &str, args: &[&str]) -> (bool, String) {
     for folder in ["state/lists/partial", "cache/archives/partial", "etc/apt.conf.d", "etc/preferences.d", "etc/trusted.gpg.d"] {
         fs::create_dir_all(home.join(folder)).unwrap();
     }
-    fs::write(home.join("status"), "").unwrap();
+    fs::write(home.join("status"), status).unwrap();
     fs::write(home.join("sources.list"), format!("deb [signed-by={}] copy:{} trixie main\n", keyring.display(), tree.display())).unwrap();
     let option = |name: &str, path: &str| format!("-o{name}={}", home.join(path).display());
     let options = [

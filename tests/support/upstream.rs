@@ -24,18 +24,25 @@ pub struct Upstream {
     pub url: String,
     /// Its key.
     pub key: SigningKey,
+    /// Its suite.
+    pub suite: &'static str,
     site: Site,
 }
 
 impl Upstream {
     /// An empty archive with a server on loopback, which ends with the test's process.
     pub fn new() -> Self {
+        Self::of_suite("trixie")
+    }
+
+    /// The same, of another suite.
+    pub fn of_suite(suite: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("pool")).unwrap();
         let key = SigningKey::generate("an archive of a test", OffsetDateTime::now_utc() - Duration::from_secs(90 * 86400)).unwrap();
         fs::write(folder.path().join("archive.gpg"), key.public_bytes().unwrap()).unwrap();
         let site = Site::of(folder.path());
-        Self { url: site.url.clone(), folder, key, site }
+        Self { url: site.url.clone(), folder, key, suite, site }
     }
 
     /// An archive of some packages: `base` is required; `app` needs `lib`; `lib` has 300 KB; `other` nobody needs.
@@ -61,14 +68,30 @@ impl Upstream {
 
     /// Adds a package; replaces other versions of it. `fields`: further lines of its control file.
     pub fn add(&self, name: &str, version: &str, fields: &str, size: usize) -> PathBuf {
+        let file = self.place(name, version);
+        build(&file, name, version, fields, size);
+        file
+    }
+
+    /// The same, with a changelog of its own.
+    pub fn add_with_changelog(&self, name: &str, version: &str, fields: &str, changelog: &str) -> PathBuf {
+        let file = self.place(name, version);
+        build_with(&file, name, version, fields, 2_000, Some(changelog));
+        file
+    }
+
+    /// Where a package goes; other versions of it are removed.
+    fn place(&self, name: &str, version: &str) -> PathBuf {
         for entry in fs::read_dir(self.root().join("pool")).unwrap().flatten() {
             if entry.file_name().to_string_lossy().starts_with(&format!("{name}_")) {
                 fs::remove_file(entry.path()).unwrap();
             }
         }
-        let file = self.root().join(format!("pool/{name}_{version}_amd64.deb"));
-        build(&file, name, version, fields, size);
-        file
+        self.root().join(format!("pool/{name}_{version}_amd64.deb"))
+    }
+
+    fn dists(&self) -> PathBuf {
+        self.root().join("dists").join(self.suite)
     }
 
     /// Makes indices of the pool and signs them, now.
@@ -78,7 +101,7 @@ impl Upstream {
 
     /// Makes indices of the pool and signs them.
     pub fn publish_dated(&self, date: OffsetDateTime, valid_until: Option<OffsetDateTime>) {
-        let folder = self.root().join("dists/trixie/main/binary-amd64");
+        let folder = self.dists().join("main/binary-amd64");
         fs::create_dir_all(&folder).unwrap();
         let packages = run(Command::new("apt-ftparchive").args(["packages", "pool"]).current_dir(self.root()));
         self.write_index(&packages.stdout);
@@ -87,7 +110,7 @@ impl Upstream {
 
     /// Writes an index as it is.
     pub fn write_index(&self, text: &[u8]) {
-        let folder = self.root().join("dists/trixie/main/binary-amd64");
+        let folder = self.dists().join("main/binary-amd64");
         fs::write(folder.join("Packages"), text).unwrap();
         fs::write(folder.join("Packages.gz"), compress_gz(text).unwrap()).unwrap();
         fs::write(folder.join("Packages.xz"), compress_xz(text).unwrap()).unwrap();
@@ -104,11 +127,13 @@ impl Upstream {
     }
 
     fn write_release(&self, date: OffsetDateTime, valid_until: Option<OffsetDateTime>, further: &[&str]) {
-        let dists = self.root().join("dists/trixie");
+        let dists = self.dists();
         for name in ["Release", "InRelease", "Release.gpg"] {
             let _ = fs::remove_file(dists.join(name));
         }
-        let options = ["Origin=Debian", "Label=Debian", "Suite=stable", "Codename=trixie", "Components=main", "Architectures=amd64"];
+        let suite = if self.suite == "trixie" { "stable" } else { self.suite };
+        let (suite, codename) = (format!("Suite={suite}"), format!("Codename={}", self.suite));
+        let options = ["Origin=Debian", "Label=Debian", &suite, &codename, "Components=main", "Architectures=amd64"];
         let mut command = Command::new("apt-ftparchive");
         options.iter().for_each(|option| {
             command.arg("-o").arg(format!("APT::FTPArchive::Release::{option}"));
@@ -156,6 +181,10 @@ impl Upstream {
 
 /// Builds a package with the real dpkg-deb. Contents do not compress.
 pub fn build(file: &Path, name: &str, version: &str, fields: &str, size: usize) {
+    build_with(file, name, version, fields, size, None);
+}
+
+fn build_with(file: &Path, name: &str, version: &str, fields: &str, size: usize, changelog: Option<&str>) {
     let work = tempfile::tempdir().unwrap();
     let share = work.path().join("usr/share").join(name);
     fs::create_dir_all(work.path().join("DEBIAN")).unwrap();
@@ -168,6 +197,11 @@ pub fn build(file: &Path, name: &str, version: &str, fields: &str, size: usize) 
     .take(size)
     .collect();
     fs::write(share.join("data"), noise).unwrap();
+    if let Some(text) = changelog {
+        let folder = work.path().join("usr/share/doc").join(name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("changelog.Debian.gz"), compress_gz(text.as_bytes()).unwrap()).unwrap();
+    }
     let priority = if fields.contains("Priority:") { "" } else { "Priority: optional\n" };
     let fields = if fields.is_empty() { String::new() } else { format!("{fields}\n") };
     let control = format!(

@@ -41,8 +41,21 @@ impl Record for MirrorReport {
 pub struct Detail(pub MirrorReport);
 
 impl Record for Detail {
-    const COLUMNS: &'static [&'static str] =
-        &["mirror", "sources", "filter", "local", "published", "made", "packages", "udebs", "size", "snapshots", "state", "path"];
+    const COLUMNS: &'static [&'static str] = &[
+        "mirror",
+        "sources",
+        "filter",
+        "local",
+        "published",
+        "made",
+        "packages",
+        "udebs",
+        "size",
+        "snapshots",
+        "state",
+        "path",
+        "refresh",
+    ];
 
     fn cells(&self) -> Vec<String> {
         let definition = &self.0.definition;
@@ -59,6 +72,8 @@ impl Record for Detail {
             lines(definition.local.iter().map(|folder| folder.display().to_string()).collect()),
         ];
         cells.splice(1..1, copies);
+        let last = self.0.refresh.as_ref().map(|last| format!("last {}, {}", moment(last.at), last.result));
+        cells.push([definition.refresh.map(|schedule| schedule.to_string()), last].into_iter().flatten().collect::<Vec<_>>().join("; "));
         cells
     }
 

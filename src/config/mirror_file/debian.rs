@@ -31,6 +31,12 @@ pub struct SourceTable {
     /// The suite that clients name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publish_as: Option<String>,
+    /// Whether the suites bring updates, where their names do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updates: Option<bool>,
+    /// A security tracker's JSON or a USN data base: an absolute path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advisories: Option<PathBuf>,
 }
 
 /// Which of Debian's archives.
@@ -105,6 +111,9 @@ impl SourceTable {
         if let Some(bad) = self.publish_as.as_ref().filter(|name| !is_path(name)) {
             return Err(file.wrong(&key("publish_as"), format!("`{bad}` is not a suite's name"), "a name such as trixie"));
         }
+        if self.advisories.as_ref().is_some_and(|path| !path.is_absolute()) {
+            return Err(file.wrong(&key("advisories"), "is not an absolute path", "a file such as /srv/security-tracker.json"));
+        }
         Ok(DebianSource {
             url: url.to_owned(),
             suites: self.suites.clone(),
@@ -112,6 +121,8 @@ impl SourceTable {
             architectures: self.architectures.clone(),
             keyring: self.keyring.clone(),
             publish_as: self.publish_as.clone(),
+            updates: self.updates,
+            advisories: self.advisories.clone(),
         })
     }
 }

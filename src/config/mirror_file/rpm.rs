@@ -41,6 +41,9 @@ pub struct RepositoryTable {
     /// Each package must be signed by one of the keys.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gpgcheck: bool,
+    /// Whether it brings updates, where its name does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updates: Option<bool>,
 }
 
 /// `[tree]`
@@ -105,6 +108,7 @@ impl RepositoryTable {
             keys: self.keys.clone(),
             repo_gpgcheck,
             gpgcheck: self.gpgcheck,
+            updates: self.updates,
         })
     }
 

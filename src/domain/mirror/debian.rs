@@ -32,6 +32,12 @@ pub struct DebianSource {
     pub keyring: Vec<PathBuf>,
     /// The name under which the merged index offers these packages, by default the first source's first suite.
     pub publish_as: Option<String>,
+    /// Whether its suites bring updates; `None`: their names tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updates: Option<bool>,
+    /// A file that tells of advisories: a security tracker's JSON (Debian) or a USN data base (Ubuntu).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advisories: Option<PathBuf>,
 }
 
 /// Which packages of the sources are taken: the union of the rules, then its dependency closure.

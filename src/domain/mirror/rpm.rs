@@ -33,6 +33,9 @@ pub struct Repository {
     pub repo_gpgcheck: bool,
     /// Each package must be signed by one of the keys.
     pub gpgcheck: bool,
+    /// Whether it brings updates; `None`: its name tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updates: Option<bool>,
 }
 
 /// Where an RPM repository is.

@@ -8,10 +8,14 @@
 //! installer find kernel and initrd, close the udebs        (network, then pure)
 //! choose    the packages of a snapshot, around what upstream lost
 //! whole     a tree with upstream's own indices
+//! contents  the packages of indices; advisories, changelogs: what was fixed in them
 //! rebuild   a tree with indices of our own
 //! ```
 
+pub(super) mod advisories;
+mod changelogs;
 mod choose;
+pub(super) mod contents;
 mod former;
 pub mod host_sources;
 pub mod indices;
@@ -37,7 +41,7 @@ use self::root::Root;
 use super::format::{Content, Format, Gathered};
 use super::sync::{Fetched, Sync};
 use super::{Error, Result, keys};
-use crate::domain::mirror::{DebianMirror, UpstreamState};
+use crate::domain::mirror::{DebianMirror, Snapshot, UpstreamState};
 
 /// A sync of Debian archives.
 pub(super) struct Debian<'a> {
@@ -56,14 +60,22 @@ pub(super) struct Roots {
 impl Format for Debian<'_> {
     type Roots = Roots;
 
-    async fn ask(&self, held: &[UpstreamState]) -> Result<Roots> {
+    async fn ask(&self, newest: Option<&Snapshot>) -> Result<Roots> {
+        let held = newest.map(|snapshot| snapshot.upstream.as_slice()).unwrap_or_default();
         let local = local::list(&self.sync.mirror.local)?;
         let mut fetches = Vec::new();
+        let mut asked = self.definition.refreshed().into_iter();
         for source in &self.definition.sources {
             let ring = keys::keyring(&source.keyring)?;
             for suite in &source.suites {
                 let ring = ring.clone();
-                fetches.push(async move { root::fetch(&self.sync.tools.fetcher, source, suite, &ring, held, self.sync.now).await });
+                let kept = self.sync.kept(newest, &source.url, suite, asked.next().unwrap_or(true)).and_then(|kept| root::kept(&kept));
+                fetches.push(async move {
+                    match kept {
+                        Some(root) => Ok(root),
+                        None => root::fetch(&self.sync.tools.fetcher, source, suite, &ring, held, self.sync.now).await,
+                    }
+                });
             }
         }
         Ok(Roots { suites: try_join_all(fetches).await?, local })

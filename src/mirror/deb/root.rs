@@ -2,8 +2,10 @@
 
 use time::OffsetDateTime;
 
+use super::verify::signed_part;
 use crate::domain::checksum::Sha256;
 use crate::domain::mirror::{DebianSource, UpstreamState};
+use crate::mirror::sync::Kept;
 use crate::mirror::{Error, Result};
 use crate::repo::deb::release::Release;
 use crate::repo::openpgp::{self, Keyring};
@@ -26,6 +28,8 @@ pub struct Root {
     pub files: Vec<(&'static str, Vec<u8>)>,
     /// SHA-256 of InRelease, or of Release where there is no InRelease.
     pub digest: Sha256,
+    /// True if it is the newest snapshot's, and upstream was not asked.
+    pub kept: bool,
 }
 
 impl Root {
@@ -70,7 +74,19 @@ pub async fn fetch(
     let before = held.iter().find(|state| state.url == source.url && state.suite == suite);
     release.check(now, before.map(|state| state.date)).map_err(refused)?;
     let digest = Sha256::of(files.first().map_or(&[], |(_, bytes)| bytes.as_slice()));
-    Ok(Root { url: source.url.clone(), suite: suite.to_owned(), release, files, digest })
+    Ok(Root { url: source.url.clone(), suite: suite.to_owned(), release, files, digest, kept: false })
+}
+
+/// The root that a snapshot was made from, which was verified then. `None` if it is not as it was: then upstream is to be asked.
+pub fn kept(kept: &Kept<'_>) -> Option<Root> {
+    let UpstreamState { url, suite, release, .. } = kept.state;
+    let folder = kept.folder.join("dists").join(suite);
+    let read = |name: &'static str| std::fs::read(folder.join(name)).ok().map(|bytes| (name, bytes));
+    let files: Vec<(&'static str, Vec<u8>)> = ["InRelease", "Release", "Release.gpg"].into_iter().filter_map(read).collect();
+    let digest = Sha256::of(&files.first()?.1);
+    let text = String::from_utf8(files.first()?.1.clone()).ok()?;
+    let parsed = Release::parse(signed_part(&text)).ok()?;
+    (digest == *release).then(|| Root { url: url.clone(), suite: suite.clone(), release: parsed, files, digest, kept: true })
 }
 
 /// Release with Release.gpg: archives that have no InRelease.

@@ -1,22 +1,15 @@
 //! What a snapshot's own Debian indices promise.
 
-use std::io::BufReader;
 use std::path::Path;
 
 use time::OffsetDateTime;
 
+use super::contents;
 use crate::domain::checksum::FileEntry;
 use crate::domain::mirror::Snapshot;
-use crate::mirror::error::chain;
 use crate::mirror::verify::Expected;
-use crate::repo::compress::{Compression, decompress_bounded};
-use crate::repo::deb::packages::Package;
-use crate::repo::deb::paragraph::Paragraphs;
 use crate::repo::deb::release::Release;
 use crate::repo::openpgp::{Keyring, verify_detached};
-
-/// The most that is decompressed of an index, bytes.
-const MAX_INDEX: u64 = 1 << 30;
 
 /// Collects what the Release files and indices of all suites name; checks the head's signature on rebuilt ones.
 pub fn expected(tree: &Path, snapshot: &Snapshot, key: Option<&Keyring>, now: OffsetDateTime, expected: &mut Expected) {
@@ -61,20 +54,16 @@ pub fn expected(tree: &Path, snapshot: &Snapshot, key: Option<&Keyring>, now: Of
 }
 
 /// The text within a cleartext signature, or the text as it is.
-fn signed_part(text: &str) -> &str {
+pub(super) fn signed_part(text: &str) -> &str {
     let Some(rest) = text.strip_prefix("-----BEGIN PGP SIGNED MESSAGE-----") else { return text };
     let body = rest.split_once("\n\n").map_or("", |(_, body)| body);
     body.split_once("-----BEGIN PGP SIGNATURE-----").map_or(body, |(body, _)| body)
 }
 
 fn read_index(path: &Path, expected: &mut Expected) -> std::result::Result<(), String> {
-    let name = path.to_string_lossy();
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    let reader = decompress_bounded(BufReader::new(file), Compression::of_name(&name), MAX_INDEX).map_err(|error| error.to_string())?;
-    let mut paragraphs = Paragraphs::new(BufReader::new(reader));
-    while let Some(paragraph) = paragraphs.next().map_err(|error| chain(&error))? {
-        let file = Package::parse(paragraph.text()).and_then(|package| package.file()).map_err(|error| chain(&error))?;
+    contents::each(path, &mut |package| {
+        let file = package.file()?;
         expected.files.insert(file.path.to_string(), FileEntry { size: file.size, sha256: file.sha256 });
-    }
-    Ok(())
+        Ok(())
+    })
 }

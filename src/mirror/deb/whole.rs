@@ -62,6 +62,10 @@ async fn further_indices(tools: &Tools, root: &Root, source: &DebianSource) -> R
             files.push(suite_file(root, path.as_str(), *entry)?);
         }
     }
+    if root.kept {
+        // What upstream had is in the store: it was linked beside the snapshot.
+        files.retain(|file| tools.store.contains(file.sha256, file.size));
+    }
     let failed = tools.obtain(&files).await?.failed;
     let lost: Vec<usize> = failed.into_iter().map(|(number, _)| number).collect();
     Ok(files.into_iter().enumerate().filter(|(number, _)| !lost.contains(number)).map(|(_, file)| file).collect())

@@ -3,7 +3,7 @@
 use super::indexer::{Indexed, Indexer};
 use super::packages::{Offered, Packages, Terms, list};
 use super::sink::IntoTree;
-use crate::domain::mirror::{DirectoryMirror, UpstreamState};
+use crate::domain::mirror::{DirectoryMirror, Snapshot, UpstreamState};
 use crate::mirror::assemble::Tree;
 use crate::mirror::deb;
 use crate::mirror::format::{Content, Format, Gathered};
@@ -33,7 +33,7 @@ impl Format for Directory<'_> {
     type Roots = Seen;
 
     /// Reads what is new in the directory, and copies it: an index can be made only of packages that were read.
-    async fn ask(&self, _: &[UpstreamState]) -> Result<Seen> {
+    async fn ask(&self, _: Option<&Snapshot>) -> Result<Seen> {
         let Sync { tools, dir, options, .. } = self.sync;
         let root = &self.definition.path;
         tools.stage("reading the directory");

@@ -8,12 +8,15 @@
 //! choose    filter, newest, closure                        (pure)
 //! signatures of the packages themselves, on request        (files)
 //! tree      the kickstart tree                             (network)
+//! contents  the packages of a repository; advisories: what was fixed in them
 //! whole     a repository with upstream's own metadata
 //! rebuild   one with metadata of our own; merge: what several tell beside packages
 //! ```
 
 mod addresses;
+pub(super) mod advisories;
 mod choose;
+pub(super) mod contents;
 mod former;
 pub mod host_repos;
 mod merge;
@@ -28,6 +31,7 @@ mod verify;
 mod whole;
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use futures::future::try_join_all;
 
@@ -42,12 +46,14 @@ use super::fetch::Tools;
 use super::format::{Content, Format, Gathered};
 use super::sync::{Fetched, Planned, Sync};
 use super::{Error, Result};
-use crate::domain::mirror::{PublishedRepository, Repository, RpmMirror, UpstreamState};
+use crate::domain::mirror::{KickstartTree, PublishedRepository, Repository, RpmMirror, Snapshot, UpstreamState};
 use crate::repo::openpgp::SigningKey;
 use crate::repo::rpm::checksum::Checksum;
 
 /// The name under which all packages of a merged mirror are one repository.
 const MERGED: &str = "all";
+/// Beside a snapshot's tree: upstream's own `.treeinfo`.
+const KEPT_TREE: &str = "tree";
 
 /// A sync of RPM repositories.
 pub(super) struct Rpm<'a> {
@@ -76,12 +82,20 @@ struct Gains {
 impl Format for Rpm<'_> {
     type Roots = Roots;
 
-    async fn ask(&self, held: &[UpstreamState]) -> Result<Roots> {
+    async fn ask(&self, newest: Option<&Snapshot>) -> Result<Roots> {
         let fetcher = &self.sync.tools.fetcher;
-        let fetches = self.definition.repositories.iter().map(|repository| root::fetch(fetcher, repository, held, self.sync.now));
+        let held = newest.map(|snapshot| snapshot.upstream.as_slice()).unwrap_or_default();
+        let fetches = self.definition.repositories.iter().zip(self.definition.refreshed()).map(|(repository, is_asked)| async move {
+            if let Some(kept) = self.sync.kept(newest, repository.addresses.named(), &repository.name, is_asked)
+                && let Some(root) = root::kept(fetcher, repository, &kept, self.published_at(newest, repository)).await?
+            {
+                return Ok(root);
+            }
+            root::fetch(fetcher, repository, held, self.sync.now).await
+        });
         let repositories = try_join_all(fetches).await?;
         let tree = match &self.definition.tree {
-            Some(definition) => Some(tree::ask(fetcher, definition, self.definition, &repositories).await?),
+            Some(definition) => Some(self.ask_tree(definition, newest, &repositories).await?),
             None => None,
         };
         Ok(Roots { repositories, tree })
@@ -127,6 +141,25 @@ impl Format for Rpm<'_> {
 }
 
 impl Rpm<'_> {
+    /// Where a snapshot has a repository as upstream published it; `None` where it was rebuilt.
+    fn published_at(&self, newest: Option<&Snapshot>, repository: &Repository) -> Option<PathBuf> {
+        let newest = newest?;
+        let published = newest.repositories.iter().find(|published| published.name == repository.name && !published.rebuilt)?;
+        Some(self.sync.dir.tree(&newest.id).join(&published.path))
+    }
+
+    /// The kickstart tree: the newest snapshot's, where it brings no updates and is not to be asked for.
+    async fn ask_tree(&self, definition: &KickstartTree, newest: Option<&Snapshot>, repositories: &[Root]) -> Result<TreeRoot> {
+        let mut named = self.definition.repositories.iter().zip(self.definition.refreshed());
+        let is_asked = match definition {
+            KickstartTree::Repository(name) => named.any(|(repository, is_asked)| is_asked && repository.name == *name),
+            KickstartTree::At { .. } => false,
+        };
+        let kept = newest.filter(|_| self.sync.options.updates_only && !is_asked);
+        let kept = kept.map(|newest| (self.sync.dir.upstream(&newest.id).join(KEPT_TREE), self.sync.dir.tree(&newest.id)));
+        tree::ask(&self.sync.tools.fetcher, definition, self.definition, repositories, kept).await
+    }
+
     /// The packages of all repositories, after the filter.
     fn choose(&self, roots: &Roots, held: &[Vec<Held>]) -> Result<(Vec<Item>, Vec<String>)> {
         let Sync { tools, options, .. } = self.sync;
@@ -223,6 +256,7 @@ impl Rpm<'_> {
     fn add_tree(&self, root: &TreeRoot, held: &HeldTree, repomd: &[(String, Checksum)], content: &mut Content) -> Result<()> {
         let rebuilt = repomd.iter().find(|(path, _)| *path == root.path).map(|(_, checksum)| checksum);
         held.add_to(content, root, &self.sync.tools, rebuilt, self.definition.merge)?;
+        content.upstream.add_bytes(&self.sync.tools.store, format!("{KEPT_TREE}/{}", root.name()), root.bytes())?;
         if !self.definition.merge {
             let paths: HashSet<&str> = self.definition.repositories.iter().map(|repository| repository.path.as_str()).collect();
             root.variants_elsewhere(&paths).iter().for_each(|note| self.sync.tools.note(note));

@@ -1,11 +1,14 @@
 //! A repository's root of trust: its repomd.xml, fetched from the first address that has one worth believing.
 
+use std::path::PathBuf;
+
 use time::OffsetDateTime;
 
 use super::addresses::{self, Candidates};
 use crate::domain::checksum::Sha256;
 use crate::domain::mirror::{Repository, UpstreamState};
 use crate::mirror::error::chain;
+use crate::mirror::sync::Kept;
 use crate::mirror::{Error, Result, keys};
 use crate::repo::openpgp::{Keyring, verify_detached};
 use crate::repo::rpm::metalink::Version;
@@ -68,6 +71,22 @@ pub async fn fetch(fetcher: &Fetcher, repository: &Repository, held: &[UpstreamS
     }
     let refused = errors.iter().any(Error::is_refusal);
     Err(Error::NoAddress { name: repository.name.clone(), problems: errors.iter().map(|error| chain(error)).collect(), refused })
+}
+
+/// The root that a snapshot was made from, which was verified then. `published`: where the snapshot has the repository as upstream signed it.
+/// `None` if it is not as it was: then upstream is to be asked.
+///
+/// # Errors
+/// If a mirror list or metalink, which tells where packages can be had, does not answer.
+pub async fn kept(fetcher: &Fetcher, repository: &Repository, kept: &Kept<'_>, published: Option<PathBuf>) -> Result<Option<Root>> {
+    let Ok(bytes) = std::fs::read(kept.folder.join("repodata/repomd.xml")) else { return Ok(None) };
+    let Ok(repomd) = Repomd::parse(&bytes) else { return Ok(None) };
+    if Sha256::of(&bytes) != kept.state.release {
+        return Ok(None);
+    }
+    let signature = published.and_then(|folder| std::fs::read(folder.join("repodata/repomd.xml.asc")).ok());
+    let bases = addresses::resolve(fetcher, &repository.addresses).await?.bases;
+    Ok(Some(Root { state: kept.state.clone(), bases, repomd, bytes, signature, keys: keys::keyring(&repository.keys)? }))
 }
 
 struct Check<'a> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
 
 use super::published;
 use super::records::{check_digest, sha256};
@@ -25,6 +26,9 @@ const MAX_IMAGE: u64 = 32 << 30;
 /// Taken along where they are: no checksum names them.
 const BESIDE: [&str; 2] = [".discinfo", "media.repo"];
 
+/// What a tree's root file may be called.
+const NAMES: [&str; 2] = [".treeinfo", "treeinfo"];
+
 /// A tree's `.treeinfo`.
 pub struct TreeRoot {
     /// Where the tree is had.
@@ -41,6 +45,8 @@ pub struct TreeRoot {
     image: Option<ArchivePath>,
     /// What it names, with checksums where it has them. Repository metadata is the repository's matter.
     wanted: BTreeMap<ArchivePath, Option<Checksum>>,
+    /// The tree of the newest snapshot, where upstream was not asked.
+    kept: Option<PathBuf>,
 }
 
 /// A tree whose files are in the store.
@@ -48,11 +54,17 @@ pub struct HeldTree {
     files: Vec<(ArchivePath, FileEntry)>,
 }
 
-/// Fetches `.treeinfo`, or `treeinfo`.
+/// Fetches `.treeinfo`, or `treeinfo`. `kept`: the folder of the newest snapshot that may hold it as it was, and that snapshot's tree.
 ///
 /// # Errors
 /// [`Error::Get`], or [`Error::Metadata`] where it does not read.
-pub async fn ask(fetcher: &Fetcher, tree: &KickstartTree, mirror: &RpmMirror, roots: &[Root]) -> Result<TreeRoot> {
+pub async fn ask(
+    fetcher: &Fetcher,
+    tree: &KickstartTree,
+    mirror: &RpmMirror,
+    roots: &[Root],
+    kept: Option<(PathBuf, PathBuf)>,
+) -> Result<TreeRoot> {
     let (bases, path) = match tree {
         KickstartTree::At { url, path } => (vec![url.clone()], path.clone()),
         KickstartTree::Repository(name) => {
@@ -61,9 +73,18 @@ pub async fn ask(fetcher: &Fetcher, tree: &KickstartTree, mirror: &RpmMirror, ro
             (root.bases.clone(), if mirror.merge { String::new() } else { repository.path.clone() })
         }
     };
+    if let Some((folder, snapshot)) = kept {
+        let read = |name: &'static str| Some((name, std::fs::read(folder.join(name)).ok()?));
+        if let Some((name, bytes)) = NAMES.into_iter().find_map(read)
+            && let Ok(info) = TreeInfo::parse(&bytes)
+            && let Ok(root) = TreeRoot::of(bases.clone(), path.clone(), name, bytes, info)
+        {
+            return Ok(TreeRoot { kept: Some(snapshot), ..root });
+        }
+    }
     let mut last = None;
     for base in &bases {
-        for name in [".treeinfo", "treeinfo"] {
+        for name in NAMES {
             let url = format!("{base}/{name}");
             match fetcher.get(&url, MAX_TREEINFO).await {
                 Ok(bytes) => {
@@ -83,6 +104,23 @@ impl TreeRoot {
     /// Tells whether anything changed.
     pub fn digest(&self) -> String {
         format!("{} {}", self.path, Sha256::of(&self.bytes))
+    }
+
+    /// `.treeinfo` or `treeinfo`.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The file as it came.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// A file of the newest snapshot's tree, where that stands for upstream's.
+    fn kept(&self, store: &ObjectStore, path: &ArchivePath) -> Option<std::result::Result<(Sha256, u64), GetError>> {
+        let file = self.kept.as_ref()?.join(published(&self.path, path.as_str()));
+        let copy = std::fs::File::open(&file).and_then(|file| store.import_file(&file));
+        Some(copy.map_err(|_| GetError::Missing(file.display().to_string())))
     }
 
     fn arch(&self) -> Option<Arch> {
@@ -106,7 +144,7 @@ impl TreeRoot {
         for file in info.files().into_iter().filter(|file| !file.contains("repodata/")).chain(BESIDE) {
             wanted.insert(inside(file)?, info.checksum(file).cloned());
         }
-        Ok(Self { bases, path, name, bytes, info, kernel, initrd, image, wanted })
+        Ok(Self { bases, path, name, bytes, info, kernel, initrd, image, wanted, kept: None })
     }
 
     /// What an installer cannot do without: kernel, initrd and, where it is named, the root file system.
@@ -167,7 +205,10 @@ pub async fn obtain(tools: &Tools, root: &TreeRoot, fetched: &mut Fetched) -> Re
                 }
                 Err(error) => Err(error),
             },
-            None => tools.fetcher.take(&url, &tools.store, MAX_IMAGE).await,
+            None => match root.kept(&tools.store, &path) {
+                Some(kept) => kept,
+                None => tools.fetcher.take(&url, &tools.store, MAX_IMAGE).await,
+            },
         };
         match outcome {
             Ok((digest, size)) => {

@@ -1,25 +1,17 @@
 //! What a snapshot's own RPM repositories and kickstart trees promise.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
 use time::OffsetDateTime;
 
+use super::contents::Metadata;
 use super::published;
 use super::records::sha256;
 use crate::domain::checksum::FileEntry;
 use crate::domain::mirror::{PublishedRepository, Snapshot};
-use crate::mirror::error::chain;
 use crate::mirror::verify::Expected;
-use crate::repo::compress::{Compression, decompress_bounded};
 use crate::repo::openpgp::{Keyring, verify_detached};
-use crate::repo::rpm::primary::Packages;
-use crate::repo::rpm::repomd::Repomd;
 use crate::repo::rpm::treeinfo::TreeInfo;
-
-/// The most that is decompressed of a primary record, bytes.
-const MAX_PRIMARY: u64 = 8 << 30;
 
 /// Collects what all repositories' metadata and the kickstart trees name; checks the head's signature on rebuilt ones.
 pub fn expected(tree: &Path, snapshot: &Snapshot, key: Option<&Keyring>, now: OffsetDateTime, expected: &mut Expected) {
@@ -53,27 +45,21 @@ fn read(
     now: OffsetDateTime,
     expected: &mut Expected,
 ) -> Result<(), String> {
-    let folder = tree.join(&repository.path);
-    let bytes = std::fs::read(folder.join("repodata/repomd.xml")).map_err(|error| error.to_string())?;
+    let metadata = Metadata::open(tree, repository)?;
     if let (true, Some(key)) = (repository.rebuilt, key) {
-        let signature = std::fs::read(folder.join("repodata/repomd.xml.asc")).map_err(|error| format!("its signature: {error}"))?;
-        verify_detached(&bytes, &signature, key, now).map_err(|error| error.to_string())?;
+        let signature = tree.join(published(&repository.path, "repodata/repomd.xml.asc"));
+        let signature = std::fs::read(signature).map_err(|error| format!("its signature: {error}"))?;
+        verify_detached(&metadata.bytes, &signature, key, now).map_err(|error| error.to_string())?;
     }
-    let repomd = Repomd::parse(&bytes).map_err(|error| chain(&error))?;
-    for record in &repomd.records {
+    for record in &metadata.repomd.records {
         if let (Some(sha256), Some(size)) = (sha256(&record.checksum), record.size) {
             expected.files.insert(published(&repository.path, &record.href), FileEntry { size, sha256 });
         }
     }
-    let primary = repomd.record("primary").ok_or("it names no `primary` record")?;
-    let file = File::open(folder.join(&primary.href)).map_err(|error| format!("{}: {error}", primary.href))?;
-    let reader = decompress_bounded(BufReader::new(file), Compression::of_name(&primary.href), MAX_PRIMARY);
-    let packages = Packages::new(reader.map_err(|error| error.to_string())?);
-    let read = packages.for_each(|_, package| {
+    metadata.packages(|package| {
         if let Some(sha256) = sha256(&package.checksum) {
             let entry = FileEntry { size: package.size_package, sha256 };
             expected.files.insert(published(&repository.path, &package.href), entry);
         }
-    });
-    read.map_err(|error| format!("{}: {}", primary.href, chain(&error)))
+    })
 }

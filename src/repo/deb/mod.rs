@@ -3,6 +3,7 @@
 //! The flow of a sync: [`release`] names the indices, [`universe::Universe`] takes their stanzas in, [`closure::select`] and
 //! [`installer::installer_closure`] choose, [`index`] writes the index of what was chosen.
 
+pub mod changelog;
 pub mod closure;
 pub mod control;
 pub mod index;
@@ -15,6 +16,7 @@ pub mod release;
 mod resolve;
 #[cfg(test)]
 mod tests;
+pub mod tracker;
 pub mod universe;
 pub mod version;
 

@@ -15,6 +15,16 @@ pub struct Evr {
 }
 
 impl Evr {
+    /// Reads `[epoch:]version[-release]`; what is before a colon and no number counts as part of the version.
+    pub fn of(text: &str) -> Self {
+        let (epoch, rest) = match text.split_once(':') {
+            Some((epoch, rest)) if epoch.bytes().all(|byte| byte.is_ascii_digit()) => (epoch, rest),
+            _ => ("", text),
+        };
+        let (version, release) = rest.rsplit_once('-').unwrap_or((rest, ""));
+        Self { epoch: epoch.to_owned(), version: version.to_owned(), release: release.to_owned() }
+    }
+
     /// Orders two packages' versions: by epoch, version, release.
     pub fn compare(&self, other: &Self) -> Ordering {
         compare_epochs(self.epoch.as_bytes(), other.epoch.as_bytes())

@@ -16,6 +16,7 @@ mod file;
 mod leases;
 mod log;
 mod nodes;
+mod packages;
 mod rows;
 mod schema;
 
@@ -28,7 +29,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Sqlite, SqlitePool, Transaction};
 use time::OffsetDateTime;
 
-use super::{HostKey, LogLine, Result, Sighting, Store};
+use super::{HostKey, LogLine, NodePackages, Result, Sighting, Store};
 use crate::domain::attempt::{Attempt, AttemptId, Order};
 use crate::domain::facts::Facts;
 use crate::domain::lease::Lease;
@@ -264,6 +265,17 @@ impl Store for SqliteStore {
     async fn put_sighting(&self, seen: &Sighting) -> Result<()> {
         let mut at = self.write().await?;
         let done = diskless::put_sighting(&mut at, seen).await;
+        self.finish(at, done).await
+    }
+
+    async fn packages(&self, node: &NodeName) -> Result<Option<NodePackages>> {
+        let mut at = self.read_one().await?;
+        self.tell(packages::packages(&mut at, node).await)
+    }
+
+    async fn put_packages(&self, told: &NodePackages) -> Result<()> {
+        let mut at = self.write().await?;
+        let done = packages::put_packages(&mut at, told).await;
         self.finish(at, done).await
     }
 
