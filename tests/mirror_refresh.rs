@@ -123,7 +123,7 @@ fn errata_name_package_versions_urgency_and_vulnerabilities_and_apt_agrees() {
     assert_eq!(lab.json(&["mirror", "errata", "m", "--cve", "cve-2026-4242", "--severity", "critical,low"]), expected);
     assert_eq!(lab.json(&["mirror", "errata", "m", "--cve", "CVE-2020-1111"]), serde_json::json!([]));
     assert_eq!(lab.json(&["mirror", "errata", "m", "--severity", "low"]), serde_json::json!([]));
-    let upgrades = lab.head.apt_upgrades(&lab.head.key(), &[("app", "1.0"), ("lib", "1.0"), ("base", "1.0")]);
+    let upgrades = lab.head.apt_upgrades(&lab.head.key(), &[("app", "1.0", "lib (>= 1.0)"), ("lib", "1.0", ""), ("base", "1.0", "")]);
     assert_eq!(upgrades, [("lib".to_owned(), "1.0+deb1".to_owned())]);
     // What was read of the package is kept; without it, and from the package itself, the answer is the same.
     let cache = lab.head.data().join("mirrors/m/changelogs");

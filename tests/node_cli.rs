@@ -554,6 +554,7 @@ async fn attempts_are_listed_shown_and_logged() {
         }
       ],
       "running": [],
+      "mirrors": [],
       "discovered": 0
     }
     "#);

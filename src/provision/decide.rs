@@ -37,7 +37,7 @@ pub enum Request {
     TakeOver,
     /// NFS: mount or read the version of an image that the attempt names.
     Mount,
-    /// HTTP, report token: step, heartbeat, logs, done, failed.
+    /// HTTP, report token: step, heartbeat, logs, packages, done, failed.
     Report,
     /// HTTP, report token: may I write, and where?
     Gate,

@@ -141,9 +141,9 @@ impl Head {
     }
 
     /// What the real apt would upgrade of a system that has these packages: name and version that it has, version that it would get.
-    pub fn apt_upgrades(&self, keyring: &Path, installed: &[(&str, &str)]) -> Vec<(String, String)> {
+    pub fn apt_upgrades(&self, keyring: &Path, installed: &[(&str, &str, &str)]) -> Vec<(String, String)> {
         let home = tempfile::tempdir().unwrap();
-        let status: String = installed.iter().map(|(name, version)| status_stanza(name, version)).collect();
+        let status: String = installed.iter().map(|(name, version, depends)| status_stanza(name, version, depends)).collect();
         apt_with(home.path(), &self.tree(), keyring, &status, "apt-get", &["update"]);
         let told = apt_with(home.path(), &self.tree(), keyring, &status, "apt", &["list", "--upgradable"]);
         assert!(told.0, "{}", told.1);
@@ -156,12 +156,14 @@ impl Head {
     }
 }
 
-fn status_stanza(name: &str, version: &str) -> String {
+/// As dpkg keeps it. With other dependencies than the archive's, apt takes the same version for another package, and for an upgrade.
+fn status_stanza(name: &str, version: &str, depends: &str) -> String {
+    let depends = if depends.is_empty() { String::new() } else { format!("Depends: {depends}\n") };
     let fields = "Maintainer: A <a@example.org>\nDescription: x";
-    format!("Package: {name}\nStatus: install ok installed\nVersion: {version}\nArchitecture: amd64\n{fields}\n\n")
+    format!("Package: {name}\nStatus: install ok installed\nVersion: {version}\nArchitecture: amd64\n{depends}{fields}\n\n")
 }
 
-/// Every file below a folder with its digest.
+/// Every file below a folder with its digest; of a link to a folder where it leads.
 pub fn contents(root: &Path) -> BTreeMap<PathBuf, Sha256> {
     let mut files = BTreeMap::new();
     let Ok(root) = root.canonicalize() else { return files };
@@ -170,6 +172,8 @@ pub fn contents(root: &Path) -> BTreeMap<PathBuf, Sha256> {
         for entry in fs::read_dir(folder).unwrap().flatten() {
             if entry.file_type().unwrap().is_dir() {
                 folders.push(entry.path());
+            } else if entry.path().is_dir() {
+                files.insert(entry.path(), Sha256::of(fs::read_link(entry.path()).unwrap().as_os_str().as_encoded_bytes()));
             } else {
                 files.insert(entry.path(), Sha256::of(&fs::read(entry.path()).unwrap()));
             }

@@ -10,7 +10,7 @@ use super::fault::Fault;
 const MIGRATIONS: [&str; 3] = [
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_diskless.sql"),
-    include_str!("../migrations/0005_packages.sql"),
+    include_str!("../migrations/0003_packages.sql"),
 ];
 /// The version after all migrations.
 pub const KNOWN: i64 = MIGRATIONS.len() as i64;
