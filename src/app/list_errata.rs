@@ -83,7 +83,7 @@ impl Errata {
 fn named(dir: &MirrorDir, id: &SnapshotId) -> Result<Snapshot> {
     let snapshot = dir.read(id).map_err(crate::mirror::Error::from)?;
     let missing = || crate::mirror::Error::NoSnapshot { mirror: dir.name().clone(), snapshot: Some(id.clone()) };
-    Ok(snapshot.ok_or_else(missing).map_err(Error::from)?)
+    snapshot.ok_or_else(|| missing().into())
 }
 
 /// What a node has: what it reported since it was installed, or else what the snapshot holds that it was installed from.
