@@ -2,7 +2,7 @@
 # Two nodes on one NFS root, and what happens to it and to the head while they run: a new version is published, rolled back, the head's
 # servers are restarted, and are away for a minute. The nodes go on, and read every file of /usr as the version's list has it.
 #
-# DISKLESS_SECONDS=420 is the limit of one boot.
+# DISKLESS_SECONDS=900 is the limit of one boot.
 set -euo pipefail
 here="$(dirname "$(realpath "$0")")"
 # shellcheck source=tests/lab/cluster.sh
