@@ -2,7 +2,9 @@
 # Diskless nodes of the lab: an image, nodes of each kind, and ssh into them from the head. Sourced after cluster.sh, kick.sh.
 # KICK_DATA is the head's data folder, LAB_WORK a folder for disks and keys. DISKLESS_SEED=DIR keeps mirror and image between runs.
 
-DISKLESS_LIMIT="${DISKLESS_SECONDS:-420}"
+DISKLESS_LIMIT="${DISKLESS_SECONDS:-900}"
+# An emulated machine on a busy one takes longer for some units than systemd waits by itself.
+DISKLESS_ARGS="quiet systemd.default_timeout_start_sec=15min systemd.default_device_timeout_sec=15min"
 
 # diskless_head SUBNET: a head whose image `worker` is built, published and served.
 diskless_head() {
@@ -24,7 +26,7 @@ diskless_head() {
 # its root gets a copy of the image.
 diskless_node() {
     kick_head node add "$1" --mac "52:54:00:00:02:$3" --address "${LAB_HEAD%.*}.$3" --set "root_ssh_keys=[\"$(cat "$LAB_WORK/key.pub")\"]" \
-        --set heartbeat=10 "${@:4}" >/dev/null
+        --set heartbeat=10 --set "kernel_args=$DISKLESS_ARGS" "${@:4}" >/dev/null
     [ "$2" != debian-13-nfs-rw ] || kick_head image checkout worker "$1" >/dev/null
     kick_head profile assign "$1" "$2" >/dev/null
 }

@@ -3,7 +3,7 @@
 # loader must come from kickctl's TFTP server, and has a second card that leads nowhere) and a UEFI machine with its firmware's own PXE stack. The evidence is what the nodes
 # asked for on the wire, one step after the other, not the log of kickctl.
 #
-# BOOT_ONLY=bios|uefi runs one; BOOT_SECONDS=300 is the limit of each.
+# BOOT_ONLY=bios|uefi runs one; BOOT_SECONDS=600 is the limit of each.
 set -euo pipefail
 here="$(dirname "$(realpath "$0")")"
 # shellcheck source=tests/lab/cluster.sh
@@ -11,7 +11,7 @@ source "$here/cluster.sh"
 # shellcheck source=tests/lab/kick.sh
 source "$here/kick.sh"
 
-limit="${BOOT_SECONDS:-300}"
+limit="${BOOT_SECONDS:-600}"
 lab_use boot
 work="$(mktemp -d "${TMPDIR:-/tmp}/kickctl-boot.XXXXXX")"
 KICK_DATA="$work/data"

@@ -2,7 +2,7 @@
 # A node of each diskless kind in QEMU, from kickctl's own DHCP, TFTP, HTTP, NFS and syslog servers to its login prompt, and then by ssh:
 # what it is called, what it can write and where that goes, what it was given, what it must not touch, and what is left after a reboot.
 #
-# DISKLESS_SECONDS=420 is the limit of one boot.
+# DISKLESS_SECONDS=900 is the limit of one boot.
 set -euo pipefail
 here="$(dirname "$(realpath "$0")")"
 # shellcheck source=tests/lab/cluster.sh
@@ -46,7 +46,7 @@ every() {
         says "$name" 'grep -c /boot/ /proc/cmdline' 0
         held "its secrets were given once, and are root's alone"
         says "$name" 'systemctl is-active kickctl-agent' active
-        says "$name" 'systemctl is-system-running' running
+        says "$name" 'systemctl is-system-running --wait' running
     }
     kick_head status -o json | jq -e --arg node "$name" '.running[] | select(.node == $node)' >/dev/null
     held "no unit of it failed, and it gives signs of life"

@@ -3,7 +3,7 @@
 # devices, setuid, writing, and a restart of the server under it. What it says on its console is the result.
 #
 # NFS_EXPORT is the server (default: the example of that name is built); NFS_KERNEL is the kernel's .deb (default: fetched);
-# NFS_SECONDS=240 is the limit.
+# NFS_SECONDS=600 is the limit.
 set -euo pipefail
 here="$(dirname "$(realpath "$0")")"
 # shellcheck source=tests/lab/cluster.sh
@@ -13,7 +13,7 @@ source "$here/kick.sh"
 # shellcheck source=tests/lab/trixie.sh
 source "$here/trixie.sh"
 
-limit="${NFS_SECONDS:-240}"
+limit="${NFS_SECONDS:-600}"
 lab_use nfs
 work="$(mktemp -d "${TMPDIR:-/tmp}/kickctl-nfs.XXXXXX")"
 serial="$work/serial.log"
