@@ -7,7 +7,11 @@ use sqlx::{Row, SqliteConnection, SqlitePool};
 use super::fault::Fault;
 
 /// All migrations in order; the first brings version 1. A migration that was ever released never changes.
-const MIGRATIONS: [&str; 2] = [include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_diskless.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0002_diskless.sql"),
+    include_str!("../migrations/0006_mend.sql"),
+];
 /// The version after all migrations.
 pub const KNOWN: i64 = MIGRATIONS.len() as i64;
 
