@@ -57,7 +57,7 @@ pub(super) async fn update_and(
             return Ok(attempt);
         }
         if let (None, State::Failed(failure)) = (held.state.failure(), &mut attempt.state) {
-            let line = |line: &LogLine| format!("{}: {}", line.source, line.text).chars().take(MAX_EVIDENCE.1).collect();
+            let line = |line: &LogLine| format!("{}: {}", line.source, line.text).chars().take(MAX_EVIDENCE.1).collect::<String>();
             failure.evidence.extend(store.last_log(id, MAX_EVIDENCE.0).await?.iter().map(line));
         }
         let events = happened(&held, &attempt, now).into_iter().collect();

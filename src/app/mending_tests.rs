@@ -8,13 +8,13 @@ use std::process::Command;
 use tempfile::TempDir;
 use time::{Duration as Span, OffsetDateTime};
 
+use super::Head;
 use super::carry_out::{carry_out, due_work};
 use super::change_attempt::change_attempt;
 use super::fixture::{NOW, head, node, order};
 use super::list_nodes::show_node;
 use super::retry_attempts::retry_attempts;
 use super::settle_failures::{retry_at_boot, settle_failures};
-use super::Head;
 use crate::domain::attempt::{Attempt, Event, Order, State};
 use crate::domain::name::NodeName;
 use crate::domain::occurrence::What;

@@ -34,7 +34,8 @@ pub(super) async fn notify(hooks: &Notify, event: &Occurrence, mut told: Vec<Str
     if !hooks.command.is_empty() && !told.iter().any(|hook| hook == "command") {
         let node = event.node.as_ref().map(ToString::to_string).unwrap_or_default();
         let seq = event.seq.to_string();
-        let env = [("KICKCTL_EVENT", event.what.word()), ("KICKCTL_NODE", &node), ("KICKCTL_SEQ", &seq), ("KICKCTL_TEXT", &event.text)];
+        let env: [(&str, &str); 4] =
+            [("KICKCTL_EVENT", event.what.word()), ("KICKCTL_NODE", &node), ("KICKCTL_SEQ", &seq), ("KICKCTL_TEXT", &event.text)];
         if let Err(problem) = run(&hooks.command, &env, &body, LIMIT).await {
             return Err((told, problem));
         }

@@ -32,7 +32,9 @@ pub async fn reinstall(head: &Head, nodes: &[NodeName], cycle: bool, dry_run: bo
     if !dry_run {
         for Ready { node, order, .. } in &ready {
             let (name, cycle) = (&node.name, cycle && power.contains_key(&node.name));
-            armed.push(head.store.arm_and(&Arming { node: name, order, after: None, cycle, why: "by `kickctl reinstall`".into() }, now).await?);
+            armed.push(
+                head.store.arm_and(&Arming { node: name, order, after: None, cycle, why: "by `kickctl reinstall`".into() }, now).await?,
+            );
         }
     }
     Ok(armed)

@@ -45,6 +45,8 @@ async fn failed_order(head: &Head, last: Attempt) -> Result<Attempt> {
     };
     let is_failed = |state: &State| state.failure().is_some_and(|failure| failure.class != Class::Aborted);
     failed.filter(|attempt| is_failed(&attempt.state)).ok_or_else(|| {
-        Error::Refused(format!("attempt {number} of {node} is {state}, and only one that failed can be tried again: `kickctl reinstall {node}`"))
+        Error::Refused(format!(
+            "attempt {number} of {node} is {state}, and only one that failed can be tried again: `kickctl reinstall {node}`"
+        ))
     })
 }

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::change_attempt::update_and;
 use super::fallback::fallback_order;
 use super::{Error, Head, Result};
-use crate::domain::attempt::{Attempt, Class, Next, State, next};
+use crate::domain::attempt::{Attempt, Class, Event, Next, State, next};
 use crate::domain::name::NodeName;
 use crate::domain::outbox::{PowerStep, Work};
 use crate::domain::power::BootFrom;
@@ -80,9 +80,13 @@ async fn settle(head: &Head, failed: &Attempt, hand: Hand, now: OffsetDateTime) 
     };
     let power = |boot| Work::Power { node: failed.node.clone(), attempt: failed.id, boot, step: PowerStep::Off };
     let works: Vec<Work> = boot.filter(|_| hand == Hand::Head).map(power).into_iter().collect();
-    match update_and(&*head.store, failed.id, now, &works, |attempt| attempt.advance(&event, now)).await {
+    end(head, failed, &event, &works, now).await
+}
+
+/// Ends a failed attempt, unless a late word of its node has changed it in this moment.
+async fn end(head: &Head, failed: &Attempt, event: &Event, works: &[Work], now: OffsetDateTime) -> Result<bool> {
+    match update_and(&*head.store, failed.id, now, works, |attempt| attempt.advance(event, now)).await {
         Ok(_) => Ok(true),
-        // A late word of the node has changed it in this moment.
         Err(Error::Rejected(_) | Error::Store(store::Error::Stale(_))) => Ok(false),
         Err(error) => Err(error),
     }
@@ -91,12 +95,8 @@ async fn settle(head: &Head, failed: &Attempt, hand: Hand, now: OffsetDateTime) 
 async fn retry(head: &Head, failed: &Attempt, hand: Hand, why: &str, now: OffsetDateTime) -> Result<bool> {
     let assigned = head.store.assignment(&failed.node).await?.map(|own| own.profile);
     if assigned.as_ref() != Some(&failed.order.profile) {
-        let event = crate::domain::attempt::Event::Held { reason: "its profile was changed: `kickctl reinstall` begins with the new one".into() };
-        return match update_and(&*head.store, failed.id, now, &[], |attempt| attempt.advance(&event, now)).await {
-            Ok(_) => Ok(true),
-            Err(Error::Rejected(_) | Error::Store(store::Error::Stale(_))) => Ok(false),
-            Err(error) => Err(error),
-        };
+        let reason = "its profile was changed: `kickctl reinstall` begins with the new one".into();
+        return end(head, failed, &Event::Held { reason }, &[], now).await;
     }
     let why = format!("after attempt {}: {why}", failed.number);
     let arming = Arming { node: &failed.node, order: &failed.order, after: Some(failed), cycle: hand == Hand::Head, why };

@@ -142,8 +142,10 @@ impl Record for AttemptSummary {
 struct Detail(AttemptReport);
 
 impl Record for Detail {
-    const COLUMNS: &'static [&'static str] =
-        &["Node", "Attempt", "State", "Percent", "Why", "Failure", "Evidence", "Profile", "Mirror", "Snapshot", "Armed", "Stages", "Disks", "Home"];
+    const COLUMNS: &'static [&'static str] = &[
+        "Node", "Attempt", "State", "Percent", "Why", "Failure", "Evidence", "Profile", "Mirror", "Snapshot", "Armed", "Stages", "Disks",
+        "Home",
+    ];
 
     fn cells(&self) -> Vec<String> {
         let (report, own) = (&self.0, &self.0.summary);

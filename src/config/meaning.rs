@@ -324,7 +324,10 @@ impl Check<'_> {
     fn notable(&self, word: &str) -> Result<What, Error> {
         let notable = |what: &What| what.is_notable();
         let allowed = || occurrence::ALL.into_iter().filter(notable).map(What::word).collect::<Vec<_>>().join(", ");
-        word.parse().ok().filter(notable).ok_or_else(|| self.0.wrong("notify.on", format!("`{word}` is nothing that hooks are told of"), allowed()))
+        word.parse()
+            .ok()
+            .filter(notable)
+            .ok_or_else(|| self.0.wrong("notify.on", format!("`{word}` is nothing that hooks are told of"), allowed()))
     }
 
     fn pool(&self, text: &str, subnet: Subnet, taken: impl Iterator<Item = (&'static str, Ipv4Addr)>) -> Result<Pool, Error> {

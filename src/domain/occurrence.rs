@@ -51,17 +51,8 @@ pub enum What {
 }
 
 /// All kinds.
-pub const ALL: [What; 9] = [
-    What::Armed,
-    What::Failed,
-    What::Fallback,
-    What::Held,
-    What::Verified,
-    What::Breaker,
-    What::Rollout,
-    What::Power,
-    What::Rescue,
-];
+pub const ALL: [What; 9] =
+    [What::Armed, What::Failed, What::Fallback, What::Held, What::Verified, What::Breaker, What::Rollout, What::Power, What::Rescue];
 
 impl What {
     /// The word for it.

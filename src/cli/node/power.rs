@@ -88,8 +88,13 @@ impl PowerFields {
                     return usage("--power redfish and ipmi take --bmc-address, --bmc-user and --bmc-password-file");
                 };
                 let system = self.bmc_system.as_ref().map(named);
-                let controller =
-                    Controller { address: named(address), user: user.clone(), password: password.clone(), system, insecure: self.bmc_insecure };
+                let controller = Controller {
+                    address: named(address),
+                    user: user.clone(),
+                    password: password.clone(),
+                    system,
+                    insecure: self.bmc_insecure,
+                };
                 Ok(Some(if kind == Kind::Ipmi { Power::Ipmi(controller) } else { Power::Redfish(controller) }))
             }
         }

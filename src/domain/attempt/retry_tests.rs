@@ -121,7 +121,10 @@ fn only_another_profile_snapshot_or_machine_begins_a_new_series() {
         matches!(what(&[second, first], true), Next::Retry { .. })
     };
     assert!(!is_retried(&|_| {}, &|_| {}));
-    assert!(!is_retried(&|first| first.state = State::Held(super::Ending { reason: "r".into(), failure: first.state.failure().unwrap().clone() }), &|_| {}));
+    assert!(!is_retried(
+        &|first| first.state = State::Held(super::Ending { reason: "r".into(), failure: first.state.failure().unwrap().clone() }),
+        &|_| {}
+    ));
     assert!(!is_retried(&|_| {}, &|last| last.progress.machine = Some("a".into())));
     assert!(is_retried(&|_| {}, &|last| last.order = order("changed")));
     assert!(is_retried(&|_| {}, &|last| last.order.snapshot = "20261122T045300Z-3f9a2c41".parse().unwrap()));

@@ -37,7 +37,12 @@ impl Failure {
 /// The reason without what differs from one time to the next: words that hold a digit become `#`, the rest is lower case and single-spaced.
 fn normal(reason: &str) -> String {
     let word = |word: &str| if word.chars().any(|c| c.is_ascii_digit()) { "#".to_owned() } else { word.to_lowercase() };
-    reason.split(|c: char| c.is_whitespace() || "/:,;()[]'\"`=".contains(c)).filter(|part| !part.is_empty()).map(word).collect::<Vec<_>>().join(" ")
+    reason
+        .split(|c: char| c.is_whitespace() || "/:,;()[]'\"`=".contains(c))
+        .filter(|part| !part.is_empty())
+        .map(word)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// What an installer says when the network or the mirror let it down: words of curl, wget, apt, anaconda and the Debian installer.

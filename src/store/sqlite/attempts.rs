@@ -120,8 +120,14 @@ pub async fn arm_and(at: &mut SqliteConnection, arming: &Arming<'_>, now: Offset
     }
     let armed = arm(at, arming.node, arming.order, now).await?;
     let power = || Work::Power { node: armed.node.clone(), attempt: armed.id, boot: BootFrom::Network, step: PowerStep::Off };
-    let event =
-        Occurrence { seq: 0, at: now, node: Some(armed.node.clone()), attempt: Some(armed.number), what: What::Armed, text: arming.why.clone() };
+    let event = Occurrence {
+        seq: 0,
+        at: now,
+        node: Some(armed.node.clone()),
+        attempt: Some(armed.number),
+        what: What::Armed,
+        text: arming.why.clone(),
+    };
     let line = LogLine { seq: 0, at: now, source: "kickctl".into(), text: format!("armed: {}", arming.why) };
     let along = Along { lines: vec![line], events: vec![event], works: arming.cycle.then(power).into_iter().collect() };
     write_along(at, armed.id, &along, now).await?;

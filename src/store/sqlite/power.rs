@@ -14,8 +14,12 @@ const WHAT: &str = "power settings";
 
 pub async fn all(at: &mut SqliteConnection) -> Result<BTreeMap<NodeName, Power>, Fault> {
     let rows = sqlx::query("SELECT node, settings FROM power").fetch_all(at).await?;
-    let read = |columns: Columns<'_>| Ok((columns.text("node")?, columns.json("settings")?));
-    rows.iter().map(|row| read(Columns::of(row, WHAT))).collect()
+    let mut settings = BTreeMap::new();
+    for row in &rows {
+        let columns = Columns::of(row, WHAT);
+        settings.insert(columns.text("node")?, columns.json("settings")?);
+    }
+    Ok(settings)
 }
 
 pub async fn of(at: &mut SqliteConnection, node: &NodeName) -> Result<Option<Power>, Fault> {
