@@ -8,7 +8,7 @@ use super::answer_mount::in_use;
 use super::list_profiles::list_profiles;
 use super::preflight::Bench;
 use super::{Error, Head, Result};
-use crate::domain::attempt::{Attempt, Order, State};
+use crate::domain::attempt::{Order, State};
 use crate::domain::image::{ImageName, VersionId};
 use crate::domain::name::{NodeName, ProfileName};
 use crate::domain::node::Node;
@@ -70,8 +70,8 @@ pub async fn drift(head: &Head, nodes: &[Node]) -> Result<Vec<Drift>> {
 async fn of_node(head: &Head, bench: &Bench<'_>, node: &Node) -> Result<Option<Own>> {
     let attempts = head.store.attempts(Some(&node.name)).await?;
     // What a node runs because its installation failed is no drift: `status` tells of it.
-    let is_meant = |attempt: &&Attempt| attempt.order.kind.is_diskless() && attempt.order.fallback_of.is_none();
-    let runs = in_use(&attempts).find(|attempt| attempt.state == State::Verified && is_meant(attempt));
+    let runs = in_use(&attempts)
+        .find(|attempt| attempt.state == State::Verified && attempt.order.kind.is_diskless() && attempt.order.fallback_of.is_none());
     let running = runs.map(|attempt| &attempt.order);
     let assignment = head.store.assignment(&node.name).await?;
     let kind = assignment.as_ref().and_then(|assignment| list_profiles(&head.data).ok()?.kind(&assignment.profile).ok());
