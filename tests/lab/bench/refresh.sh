@@ -39,6 +39,7 @@ refresh_debian() {
     upstream="$(sync_upstream)"
     KICK_DATA="$BENCH_WORK/refresh"
     rm -rf "$KICK_DATA"
+    # shellcheck disable=SC2154 # sync.sh sets it
     cat >"$BENCH_WORK/refresh.toml" <<TOML
 [[source]]
 url = "$upstream"
