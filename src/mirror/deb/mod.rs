@@ -121,6 +121,10 @@ impl Debian<'_> {
         for (number, (root, source)) in roots.suites.iter().zip(sources).enumerate() {
             wanted.extend(indices::wanted(root, number, source)?);
         }
+        if !self.is_whole() && self.definition.installer.is_none() {
+            // Nothing would be taken from them.
+            wanted.retain(|index| !index.is_udebs());
+        }
         let (held, lost_indices) = indices::obtain(tools, &roots.suites, wanted, !self.is_whole()).await?;
         tools.stage("reading indices");
         let mut offer = Offer { lost_indices, ..Offer::default() };
