@@ -1,6 +1,6 @@
 //! One connection and its thread: messages in, replies out, one after the other.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read as _, Write};
 use std::net::TcpStream;
 use std::os::fd::AsFd;
 
@@ -8,6 +8,7 @@ use socket2::SockRef;
 
 use super::calls::TRANSFER;
 use super::content::Tail;
+use super::lookout::{Lookout, Waiter};
 use super::record::Records;
 use super::session::Session;
 
@@ -22,9 +23,10 @@ const GATHERED: usize = 64 << 10;
 ///
 /// # Errors
 /// The network's, and a record that is too long.
-pub(super) fn serve(mut stream: &TcpStream, mut session: Session) -> io::Result<()> {
+pub(super) fn serve(stream: &TcpStream, mut session: Session, lookout: &Lookout) -> io::Result<()> {
     let mut records = Records::new(if session.is_trusted() { RECORD } else { SMALL_RECORD });
     let mut out = Vec::with_capacity(GATHERED / 2);
+    let mut waiter = Waiter::default();
     loop {
         while let Some(record) = records.next().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the record is too long"))? {
             let tail = reply(&mut session, records.bytes(record), &mut out);
@@ -35,7 +37,7 @@ pub(super) fn serve(mut stream: &TcpStream, mut session: Session) -> io::Result<
         if !out.is_empty() {
             send(stream, &mut out, None)?;
         }
-        match stream.read(records.space()) {
+        match waiter.read(lookout, stream, records.space()) {
             Ok(0) => return Ok(()),
             Ok(length) => records.received(length),
             Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}

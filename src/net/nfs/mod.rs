@@ -32,7 +32,7 @@
 //! # How it stands
 //! Pure: `xdr`, `record` (framing), `rpc`, `calls` (arguments), `attributes`, `status`, `handle`, `permit`, `portmap`. `acl` is the program of access control lists. On files: `volume` (an
 //! export, opened), `nodes` (open files), `look`, `list`, `change`, `content` (the procedures), `identity`, `kernel`. On sockets: `session`
-//! (a call to its reply), `connection`, `server`.
+//! (a call to its reply), `lookout` (waiting for a call), `connection`, `server`.
 
 mod acl;
 mod attributes;
@@ -46,6 +46,7 @@ mod identity;
 mod kernel;
 mod list;
 mod look;
+mod lookout;
 mod make;
 mod mount;
 mod nodes;

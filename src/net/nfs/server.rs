@@ -13,6 +13,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio_util::sync::CancellationToken;
 
 use super::handle::HandleKey;
+use super::lookout::Lookout;
 use super::nodes::Nodes;
 use super::portmap::{self, Ports};
 use super::replay::Replay;
@@ -208,7 +209,7 @@ fn begin(shared: &Arc<Shared>, connections: &Arc<Connections>, stream: TcpStream
     let thread = Builder::new().name("nfs".into()).stack_size(STACK).spawn(move || {
         let served = kernel::own_umask()
             .and_then(|()| prepare(&place.stream, session.is_trusted()))
-            .and_then(|()| connection::serve(&place.stream, session));
+            .and_then(|()| connection::serve(&place.stream, session, &place.connections.lookout));
         if let Err(cause) = served {
             tracing::debug!(%peer, %cause, "NFS connection broke");
         }
@@ -260,6 +261,7 @@ struct Connections {
     limit: usize,
     limit_per_client: usize,
     stopping: AtomicBool,
+    lookout: Lookout,
     open: Mutex<HashMap<u64, (IpAddr, Arc<TcpStream>)>>,
 }
 
@@ -276,6 +278,7 @@ impl Connections {
             limit: config.connections,
             limit_per_client: config.connections_per_client,
             stopping: AtomicBool::new(false),
+            lookout: Lookout::new(),
             open: Mutex::default(),
         }
     }
