@@ -3,6 +3,7 @@
 pub mod compress;
 pub mod deb;
 pub mod glob;
+mod lzma2;
 pub mod openpgp;
 pub mod path;
 pub mod rpm;
