@@ -121,7 +121,7 @@ impl Indexer<'_> {
     fn block(&self, files: &[Found], old: &[Arc<Old>], known: Option<&Cache>) -> io::Result<Done> {
         if let ([old], Some(known)) = (old, known)
             && old.entries.len() == files.len()
-            && files.par_iter().zip(&old.entries).all(|(file, entry)| self.believes(entry, file))
+            && files.iter().zip(&old.entries).all(|(file, entry)| self.believes(entry, file))
             && let Some(texts) = old.packed(known, self.kind.parts())
         {
             return Ok(Done { block: Block { entries: old.entries.clone(), texts }, same: true, ..Done::default() });
