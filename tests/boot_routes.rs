@@ -101,6 +101,7 @@ async fn lab() -> Lab {
         mirror: "debian-13".parse().unwrap(),
         snapshot: SNAPSHOT.parse().unwrap(),
         image: None,
+        fallback_of: None,
         variables: merge(&library.layers(&profile, &Default::default(), None).unwrap()),
         profile,
     };
