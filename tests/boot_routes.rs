@@ -1,6 +1,9 @@
 //! Every row of the boot table over HTTP and DHCP, with the real server and the real state; and everything that a stranger may try.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
 
+#[path = "support/snapshot.rs"]
+mod snapshot;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +13,6 @@ use kickctl::app::{DataDir, Head, SqliteStore, Store, list_profiles::list_profil
 use kickctl::config::{Config, Source};
 use kickctl::domain::attempt::{Attempt, Order, State};
 use kickctl::domain::mac::MacAddr;
-use kickctl::domain::mirror::{InstallerFiles, PublishedSuite, Snapshot};
 use kickctl::domain::name::ProfileName;
 use kickctl::domain::node::{Arch, Node};
 use kickctl::domain::profile::ProfileKind;
@@ -18,13 +20,13 @@ use kickctl::domain::variables::merge;
 use kickctl::provision::decide::{Answer, Asker, Request, decide};
 use kickctl::provision::tokens::{self, Purpose};
 use reqwest::{Client, Response, StatusCode};
+use snapshot::{SNAPSHOT, snapshot};
 use tempfile::TempDir;
 use time::OffsetDateTime;
 
 const NODE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 7);
 const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 8);
 const ONE_DISK: &str = "disk\tname=vda\tsize=8589934592\tmodel=\tserial=S1\twwn=\tbus=virtio\trotational=0\tremovable=0\tids=\tcontents=\n";
-const SNAPSHOT: &str = "20261121T060000Z-3f9a2c41";
 
 struct Lab {
     head: Head,
@@ -45,39 +47,6 @@ fn node(name: &str, last: u8, address: Ipv4Addr) -> Node {
         groups: Default::default(),
         variables: Default::default(),
     }
-}
-
-/// A snapshot with an installer in it, as a sync leaves it.
-fn snapshot(data: &DataDir) {
-    let folder = data.mirrors().join("debian-13/snapshots").join(SNAPSHOT);
-    std::fs::create_dir_all(folder.join("tree/images")).unwrap();
-    std::fs::write(folder.join("tree/images/linux"), "a kernel").unwrap();
-    std::fs::write(folder.join("tree/images/initrd.gz"), "an initial RAM disk").unwrap();
-    let suite = PublishedSuite { suite: "trixie".into(), codename: "trixie".into(), components: vec!["main".into()], rebuilt: true };
-    let installer = InstallerFiles {
-        arch: Arch::Amd64,
-        kernel: "images/linux".into(),
-        initrd: "images/initrd.gz".into(),
-        kernel_release: "6.12.94+deb13-amd64".into(),
-        tree: None,
-    };
-    let record = Snapshot {
-        id: SNAPSHOT.parse().unwrap(),
-        mirror: "debian-13".parse().unwrap(),
-        made: OffsetDateTime::UNIX_EPOCH,
-        upstream: vec![],
-        suites: vec![suite],
-        repositories: vec![],
-        packages: 0,
-        udebs: 0,
-        files: 2,
-        bytes: 27,
-        installers: vec![installer],
-        left_out: vec![],
-        input: String::new(),
-    };
-    std::fs::write(folder.join("snapshot.json"), serde_json::to_vec(&record).unwrap()).unwrap();
-    std::os::unix::fs::symlink(format!("snapshots/{SNAPSHOT}"), data.mirrors().join("debian-13/current")).unwrap();
 }
 
 async fn lab() -> Lab {
@@ -101,6 +70,7 @@ async fn lab() -> Lab {
         mirror: "debian-13".parse().unwrap(),
         snapshot: SNAPSHOT.parse().unwrap(),
         image: None,
+        fallback_of: None,
         variables: merge(&library.layers(&profile, &Default::default(), None).unwrap()),
         profile,
     };

@@ -99,7 +99,7 @@ fn each_wrong_value_is_told_with_file_line_key_value_and_what_is_allowed() {
         ("[http]\nport = 514\n", "http.port = 514: port 514 is also that of [syslog]"),
         ("[tftp]\nport = 67\n", "port 67 is also that of [tftp]"),
         ("[http]\nhost = \"x\"\n", "kickctl.toml:5:1: http.host: there is no such key; allowed: `port`"),
-        ("[limits]\nboot = \"1s\"\n", "kickctl.toml:5:1: limits.boot: there is no such key; allowed: `loader`"),
+        ("[limits]\nboot = \"1s\"\n", "kickctl.toml:5:1: limits.boot: there is no such key; allowed: `power`"),
         (
             "[limits]\nfirst_boot = \"2s\"\n",
             "limits.first_boot = \"2s\": is out of range; allowed: a number with s, min, h or d, such as 90s or 10min; 5 s to 365d",

@@ -29,7 +29,7 @@ fn states() -> Vec<(&'static str, State)> {
 }
 
 async fn armed(lab: &Lab, node: &str) -> Attempt {
-    reinstall(&lab.head, &[node.parse().unwrap()], false, OffsetDateTime::now_utc()).await.unwrap().remove(0)
+    reinstall(&lab.head, &[node.parse().unwrap()], true, false, OffsetDateTime::now_utc()).await.unwrap().remove(0)
 }
 
 #[tokio::test]

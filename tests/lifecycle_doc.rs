@@ -28,6 +28,8 @@ fn events() -> Vec<Event> {
         Event::CalledHome,
         Event::Overdue { reason: text() },
         Event::Aborted,
+        Event::FellBack { reason: text() },
+        Event::Held { reason: text() },
     ]
 }
 
@@ -105,6 +107,7 @@ fn answers() -> String {
 fn limits() -> String {
     let limits = Limits::default();
     let rows = [
+        ("limits.power", limits.power, "from the head's switching the node on to its first DHCP request"),
         ("limits.loader", limits.loader, "from the DHCP answer to the loader's script"),
         ("limits.kernel", limits.kernel, "from the script to the kernel"),
         ("limits.installer", limits.installer, "from the kernel to the installer's first word, or to a diskless root's mount or fetch"),

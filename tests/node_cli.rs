@@ -84,6 +84,7 @@ fn order() -> Order {
         mirror: "debian-13".parse().unwrap(),
         snapshot: "20261121T045300Z-3f9a2c41".parse().unwrap(),
         image: None,
+        fallback_of: None,
         variables: Default::default(),
     }
 }
@@ -147,6 +148,7 @@ fn a_node_is_added_shown_changed_and_removed() {
       "snapshot": null,
       "state": "unassigned",
       "attempt": null,
+      "power": "none",
       "facts": {}
     }
     "#);
@@ -450,6 +452,7 @@ async fn attempts_are_listed_shown_and_logged() {
       "since": "2026-11-21T12:00:02Z",
       "why": "the kernel was not \u001b[31mfetched",
       "class": "transient",
+      "signature": "booting/transient/cd598e77",
       "profile": "debian-13",
       "mirror": "debian-13",
       "snapshot": "20261121T045300Z-3f9a2c41",
@@ -472,6 +475,10 @@ async fn attempts_are_listed_shown_and_logged() {
           "at": "2026-11-21T12:00:02Z",
           "seconds": 2.0
         }
+      ],
+      "evidence": [
+        "it stood at booting/loader",
+        "kickctl: booting/loader"
       ],
       "disks": [],
       "home": null
@@ -528,6 +535,7 @@ async fn attempts_are_listed_shown_and_logged() {
           "since": "2026-11-21T12:00:06Z",
           "why": null,
           "class": null,
+          "signature": null,
           "profile": "debian-13",
           "mirror": "debian-13",
           "snapshot": "20261121T045300Z-3f9a2c41",
@@ -543,8 +551,9 @@ async fn attempts_are_listed_shown_and_logged() {
           "over": true,
           "percent": null,
           "since": "2026-11-21T12:00:02Z",
-          "why": "the kernel was not \u001b[31mfetched",
+          "why": "the kernel was not \u001b[31mfetched (a hand is needed for another try: have it boot over the network)",
           "class": "transient",
+          "signature": "booting/transient/cd598e77",
           "profile": "debian-13",
           "mirror": "debian-13",
           "snapshot": "20261121T045300Z-3f9a2c41",

@@ -8,8 +8,10 @@ use super::boot_diskless::{Plan, boot_diskless, dhcp_sees_boots, plan_boot};
 use super::change_attempt::{change_attempt, update_attempt};
 use super::diskless_material::DisklessMaterial;
 use super::head::Head;
+use super::settle_failures::retry_at_boot;
 use super::{Error, Result, material};
 use crate::domain::attempt::{Attempt, Event, State};
+use crate::domain::checksum::Sha256;
 use crate::domain::facts::Facts;
 use crate::domain::mac::MacAddr;
 use crate::domain::node::{Arch, Discovered, Firmware, Node, Uuid};
@@ -78,6 +80,14 @@ pub fn first_script(head: &Head) -> String {
     script::first(&head.config.http_base())
 }
 
+/// A digest over what does not change unless the machine does.
+fn machine(facts: &Facts) -> Option<String> {
+    let parts: Vec<String> =
+        ["uuid", "serial", "product", "memory"].iter().filter_map(|key| Some(format!("{key}={}", facts.get(key)?))).collect();
+    let digest = || Sha256::of(parts.join("\n").as_bytes()).to_string().chars().take(16).collect();
+    (!parts.is_empty()).then(digest)
+}
+
 impl Head {
     async fn note_loader(&self, attempt: &Attempt, ask: &Ask, mac: MacAddr, now: OffsetDateTime) -> Result<Attempt> {
         update_attempt(&*self.store, attempt.id, now, |attempt| {
@@ -85,6 +95,7 @@ impl Head {
                 attempt.progress.booted_mac = Some(mac);
                 attempt.progress.address = Some(ask.peer);
                 attempt.progress.firmware = Some(ask.firmware);
+                attempt.progress.machine = machine(&ask.facts);
             }
             attempt.advance(&Event::LoaderAsked, now)
         })
@@ -110,6 +121,7 @@ async fn diskless_script(head: &Head, node: &Node, attempt: &Attempt) -> Result<
 /// Sees to it that a node that is to run diskless has an attempt for this boot; why it cannot have one, if so.
 async fn diskless(head: &Head, node: &Node, now: OffsetDateTime) -> Result<Option<String>> {
     if !dhcp_sees_boots(head) {
+        retry_at_boot(head, &node.name, now).await?;
         return boot_diskless(head, node, now).await;
     }
     // What was frozen when it asked for its address is what it gets, even if something else was published a moment ago.

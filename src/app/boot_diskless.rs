@@ -4,8 +4,10 @@ use time::OffsetDateTime;
 
 use super::change_attempt::change_attempt;
 use super::diskless_order::other_writer;
+use super::fallback::{fallback_order, falls_back};
 use super::list_profiles::list_profiles;
 use super::preflight::Bench;
+use super::settle_failures::retry_at_boot;
 use super::{Error, Head, Result};
 use crate::config::DhcpMode;
 use crate::domain::attempt::boot::{Boot, MAX_FAILED_BOOTS, next_boot};
@@ -32,7 +34,7 @@ pub(super) async fn plan_boot(head: &Head, node: &Node) -> Result<Plan> {
     let Some(assignment) = head.store.assignment(&node.name).await? else { return Ok(Plan::Last) };
     match list_profiles(&head.data)?.kind(&assignment.profile) {
         Ok(kind) if kind.is_diskless() => {}
-        _ => return Ok(Plan::Last),
+        _ => return plan_fallback(head, node).await,
     }
     let bench = Bench::new(head).await?;
     let order = match bench.order(node, &assignment.profile, assignment.snapshot.as_ref()).await {
@@ -43,6 +45,19 @@ pub(super) async fn plan_boot(head: &Head, node: &Node) -> Result<Plan> {
     if let Some(other) = other_writer(head, &node.name, &order).await? {
         return Ok(Plan::Cannot(format!("{other} runs read-write from the same image, and only one node may")));
     }
+    plan_order(head, node, order).await
+}
+
+/// A node that is to be installed and has failed for good runs its fallback profile, each boot an attempt of its own.
+async fn plan_fallback(head: &Head, node: &Node) -> Result<Plan> {
+    let Some(last) = head.last_attempt(node).await?.filter(falls_back) else { return Ok(Plan::Last) };
+    match fallback_order(head, &last).await? {
+        Some(order) => plan_order(head, node, order).await,
+        None => Ok(Plan::Cannot("its fallback profile has no image that it could boot".into())),
+    }
+}
+
+async fn plan_order(head: &Head, node: &Node, order: Order) -> Result<Plan> {
     Ok(match next_boot(&head.store.attempts(Some(&node.name)).await?, &order) {
         Boot::GoOn => Plan::Last,
         Boot::Arm => Plan::Arm(Box::new(order), None),
@@ -88,6 +103,7 @@ pub(super) fn dhcp_sees_boots(head: &Head) -> bool {
 
 /// The attempt that a boot belongs to, for whoever asks first.
 pub(super) async fn attempt_for_boot(head: &Head, node: &Node, now: OffsetDateTime) -> Result<Option<Attempt>> {
+    retry_at_boot(head, &node.name, now).await?;
     boot_diskless(head, node, now).await?;
     head.last_attempt(node).await
 }

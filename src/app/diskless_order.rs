@@ -64,6 +64,7 @@ impl Bench<'_> {
             mirror: record.mirror,
             snapshot: record.snapshot,
             image: Some(image),
+            fallback_of: None,
             variables: self.variables(node, profile).await?,
         })
     }

@@ -87,7 +87,8 @@ pub async fn drift(head: &Head, nodes: &[Node]) -> Result<Vec<Drift>> {
 
 async fn of_node(head: &Head, bench: &Bench<'_>, judge: &mut Judge<'_>, node: &Node) -> Result<Option<Own>> {
     let attempts = head.store.attempts(Some(&node.name)).await?;
-    let runs = in_use(&attempts).find(|attempt| attempt.state == State::Verified);
+    // What a node runs because its installation failed is no drift: `status` tells of it.
+    let runs = in_use(&attempts).find(|attempt| attempt.state == State::Verified && attempt.order.fallback_of.is_none());
     let assignment = head.store.assignment(&node.name).await?;
     let kind = assignment.as_ref().and_then(|assignment| list_profiles(&head.data).ok()?.kind(&assignment.profile).ok());
     let profile = assignment.as_ref().map(|assignment| assignment.profile.clone());

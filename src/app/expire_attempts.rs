@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::change_attempt::change_attempt;
 use super::{Error, Head, Result};
-use crate::domain::attempt::{Event, deadline};
+use crate::domain::attempt::{Attempt, Event, Limits, deadline};
 
 /// Counts `served` time for every unfinished attempt; returns how many had to be ended.
 ///
@@ -21,7 +21,7 @@ pub async fn expire_attempts(head: &Head, served: Duration, now: OffsetDateTime)
             Err(crate::store::Error::Stale(_)) => continue,
             other => other?,
         }
-        let Some(reason) = deadline::overdue(&attempt.state, &attempt.clocks, &head.config.limits) else { continue };
+        let Some(reason) = overdue(&attempt, &head.config.limits) else { continue };
         match change_attempt(&*head.store, attempt.id, &Event::Overdue { reason }, now).await {
             Ok(_) => expired += 1,
             Err(Error::Rejected(_)) => {}
@@ -29,4 +29,8 @@ pub async fn expire_attempts(head: &Head, served: Duration, now: OffsetDateTime)
         }
     }
     Ok(expired)
+}
+
+fn overdue(attempt: &Attempt, limits: &Limits) -> Option<String> {
+    deadline::overdue(&attempt.state, attempt.progress.powered, &attempt.clocks, limits)
 }

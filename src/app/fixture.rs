@@ -1,17 +1,22 @@
 //! A store with something in it, for the tests of the use cases.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::Arc;
 
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
+use super::Head;
+use crate::config::{Config, Source};
 use crate::domain::attempt::{Attempt, Order};
 use crate::domain::checksum::Sha256;
 use crate::domain::mac::MacAddr;
 use crate::domain::node::Node;
 use crate::domain::profile::ProfileKind;
 use crate::store::{SqliteStore, Store};
+use crate::sys::data_dir::DataDir;
 
 /// The moment of all tests.
 pub const NOW: OffsetDateTime = datetime!(2026-11-21 12:00 UTC);
@@ -21,6 +26,16 @@ pub async fn fresh() -> (TempDir, SqliteStore) {
     let folder = TempDir::new().unwrap();
     let store = SqliteStore::open(&folder.path().join("state.db")).await.unwrap();
     (folder, store)
+}
+
+/// A head with this data folder, which may have been used before. It serves nobody.
+pub async fn head(data: &Path) -> Head {
+    let text = "interface = \"lo\"\naddress = \"10.0.0.1\"\nsubnet = \"10.0.0.0/24\"\n";
+    let config = Config::parse(&Source::new("kickctl.toml", text.to_owned())).unwrap();
+    std::fs::create_dir_all(data).unwrap();
+    let data = DataDir::new(data);
+    let store = Arc::new(SqliteStore::open(&data.state()).await.unwrap());
+    Head { config: Arc::new(config), data, store, token_secret: [7; 32] }
 }
 
 /// A node with MAC address 02:00:00:00:00:`last` and address 10.0.0.`last`.
@@ -54,6 +69,7 @@ pub fn order() -> Order {
         mirror: "debian-13".parse().unwrap(),
         snapshot: "20261121T045300Z-3f9a2c41".parse().unwrap(),
         image: None,
+        fallback_of: None,
         variables: Default::default(),
     }
 }

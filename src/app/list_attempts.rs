@@ -5,7 +5,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::{Error, Result, select_nodes};
-use crate::domain::attempt::{Attempt, AttemptId, Class, State};
+use crate::domain::attempt::{Attempt, AttemptId, Class, Failure, Signature, State};
 use crate::domain::disk::Disk;
 use crate::domain::name::{ImageName, MirrorName, NodeName, ProfileName, SnapshotId, VersionId};
 use crate::domain::nodeset::NodeSet;
@@ -33,6 +33,8 @@ pub struct AttemptSummary {
     pub why: Option<String>,
     /// What kind of failure it was.
     pub class: Option<Class>,
+    /// The same for failures of the same stage, class and reason.
+    pub signature: Option<Signature>,
     /// What is made of the node.
     pub profile: ProfileName,
     /// The mirror it installs from.
@@ -56,6 +58,8 @@ pub struct AttemptReport {
     pub summary: AttemptSummary,
     /// The stages it went through.
     pub stages: Vec<PassedStage>,
+    /// What was seen of its failure: where it stood, and the last lines of its log.
+    pub evidence: Vec<String>,
     /// The disks that the installer reported.
     pub disks: Vec<Disk>,
     /// What the installed system told when it called home.
@@ -79,8 +83,10 @@ impl AttemptSummary {
     pub fn of(attempt: &Attempt) -> Self {
         let (why, class) = match &attempt.state {
             State::Failed(failure) => (Some(failure.reason.clone()), Some(failure.class)),
-            State::Held { reason } => (Some(reason.clone()), None),
-            _ => (None, None),
+            State::Held(ending) | State::Fallback(ending) => {
+                (Some(format!("{} ({})", ending.failure.reason, ending.reason)), Some(ending.failure.class))
+            }
+            _ => (attempt.order.fallback_of.map(|number| format!("attempt {number} failed, it runs its fallback profile")), None),
         };
         let percent = match attempt.state {
             State::Installing { percent, .. } => Some(percent),
@@ -90,12 +96,17 @@ impl AttemptSummary {
             id: attempt.id,
             node: attempt.node.clone(),
             number: attempt.number,
-            state: attempt.state.name(),
+            state: match (&attempt.state, attempt.order.fallback_of) {
+                // What it was to be is something else.
+                (State::Verified, Some(_)) => "fallback".into(),
+                (state, _) => state.name(),
+            },
             over: attempt.state.is_over(),
             percent,
             since: attempt.progress.passed.last().map_or(attempt.armed_at, |passed| passed.at),
             why,
             class,
+            signature: attempt.state.failure().map(Failure::signature),
             profile: attempt.order.profile.clone(),
             mirror: attempt.order.mirror.clone(),
             snapshot: attempt.order.snapshot.clone(),
@@ -118,6 +129,7 @@ impl AttemptReport {
         Self {
             summary: AttemptSummary::of(attempt),
             stages: std::iter::once(armed).chain(passed).collect(),
+            evidence: attempt.state.failure().map(|failure| failure.evidence.clone()).unwrap_or_default(),
             disks: attempt.progress.disks.clone(),
             home: attempt.progress.home.clone(),
         }

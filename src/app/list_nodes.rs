@@ -11,6 +11,7 @@ use crate::domain::facts::Facts;
 use crate::domain::name::{NodeName, ProfileName, SnapshotId};
 use crate::domain::node::Node;
 use crate::domain::nodeset::NodeSet;
+use crate::domain::power::Power;
 use crate::domain::profile::Assignment;
 use crate::store::Store;
 
@@ -28,6 +29,8 @@ pub struct NodeReport {
     pub state: String,
     /// The last attempt.
     pub attempt: Option<AttemptSummary>,
+    /// How it is switched on and off: `redfish`, `ipmi`, `command` or `none`.
+    pub power: &'static str,
     /// What is known of its hardware.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub facts: Option<Facts>,
@@ -44,9 +47,10 @@ pub async fn list_nodes(store: &dyn Store, set: Option<&NodeSet>) -> Result<Vec<
     };
     let assignments = store.assignments().await?.into_iter().map(|own| (own.node.clone(), own)).collect::<HashMap<_, _>>();
     let attempts = store.last_attempts().await?.into_iter().map(|own| (own.node.clone(), own)).collect::<HashMap<_, _>>();
+    let power = store.power().await?;
     let report = |node: Node| {
         let name = node.name.clone();
-        report(node, assignments.get(&name), attempts.get(&name))
+        report(node, assignments.get(&name), attempts.get(&name), power.get(&name))
     };
     Ok(nodes.into_iter().map(report).collect())
 }
@@ -59,17 +63,19 @@ pub async fn show_node(store: &dyn Store, name: &NodeName) -> Result<NodeReport>
     let node = store.node(name).await?.ok_or_else(|| crate::store::Error::NoNode(name.clone()))?;
     let (assignment, attempt) = (store.assignment(name).await?, store.last_attempt(name).await?);
     let facts = Some(store.facts(name).await?);
-    Ok(NodeReport { facts, ..report(node, assignment.as_ref(), attempt.as_ref()) })
+    let power = store.power_of(name).await?;
+    Ok(NodeReport { facts, ..report(node, assignment.as_ref(), attempt.as_ref(), power.as_ref()) })
 }
 
-fn report(node: Node, assignment: Option<&Assignment>, attempt: Option<&Attempt>) -> NodeReport {
+fn report(node: Node, assignment: Option<&Assignment>, attempt: Option<&Attempt>, power: Option<&Power>) -> NodeReport {
     let before = if assignment.is_some() { "assigned" } else { "unassigned" };
     NodeReport {
         node,
         profile: assignment.map(|assignment| assignment.profile.clone()),
         snapshot: assignment.and_then(|assignment| assignment.snapshot.clone()),
-        state: attempt.map_or_else(|| before.to_owned(), |attempt| attempt.state.name()),
+        state: attempt.map_or_else(|| before.to_owned(), |attempt| AttemptSummary::of(attempt).state),
         attempt: attempt.map(AttemptSummary::of),
+        power: power.map_or("none", Power::word),
         facts: None,
     }
 }

@@ -163,6 +163,7 @@ impl<'a> Bench<'a> {
             mirror,
             snapshot,
             image: None,
+            fallback_of: None,
             variables: self.variables(node, profile).await?,
         })
     }

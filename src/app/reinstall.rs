@@ -7,12 +7,14 @@ use super::{Error, Head, Result};
 use crate::domain::attempt::Attempt;
 use crate::domain::name::NodeName;
 use crate::domain::profile::Assignment;
+use crate::store::Arming;
 
-/// Arms an attempt for each node, after a preflight for all of them. Snapshot, profile digest and variables are frozen here.
+/// Arms an attempt for each node, after a preflight for all of them. Snapshot, profile digest and variables are frozen here. `cycle`: nodes
+/// with power control are switched off and on for it.
 ///
 /// # Errors
 /// [`Error::Refused`] if one of them has no assignment, an unfinished attempt, or fails the preflight: none is armed then.
-pub async fn reinstall(head: &Head, nodes: &[NodeName], dry_run: bool, now: OffsetDateTime) -> Result<Vec<Attempt>> {
+pub async fn reinstall(head: &Head, nodes: &[NodeName], cycle: bool, dry_run: bool, now: OffsetDateTime) -> Result<Vec<Attempt>> {
     let mut assignments: Vec<Assignment> = Vec::with_capacity(nodes.len());
     for node in nodes {
         let assignment = head.store.assignment(node).await?;
@@ -25,10 +27,14 @@ pub async fn reinstall(head: &Head, nodes: &[NodeName], dry_run: bool, now: Offs
         }
     }
     let ready: Vec<Ready> = preflight(head, &assignments).await?;
+    let power = head.store.power().await?;
     let mut armed = Vec::with_capacity(ready.len());
     if !dry_run {
         for Ready { node, order, .. } in &ready {
-            armed.push(head.store.arm(&node.name, order, now).await?);
+            let (name, cycle) = (&node.name, cycle && power.contains_key(&node.name));
+            armed.push(
+                head.store.arm_and(&Arming { node: name, order, after: None, cycle, why: "by `kickctl reinstall`".into() }, now).await?,
+            );
         }
     }
     Ok(armed)

@@ -7,9 +7,10 @@ use time::OffsetDateTime;
 
 use super::Result;
 use super::list_attempts::AttemptSummary;
-use super::list_nodes::list_nodes;
+use super::list_nodes::{NodeReport, list_nodes};
 use super::list_running::{RunningNode, list_running};
 use super::refresh_mirror::last_refresh;
+use crate::domain::attempt::Class;
 use crate::domain::name::{MirrorName, NodeName};
 use crate::domain::nodeset::fold;
 use crate::mirror::layout;
@@ -93,9 +94,23 @@ pub async fn show_status(store: &dyn Store, data: &DataDir) -> Result<Status> {
     let line = |(state, names): (String, Vec<NodeName>)| StateLine { state, count: names.len(), nodes: fold(&names) };
     Ok(Status {
         states: states.into_iter().map(line).collect(),
-        attempts: nodes.into_iter().filter_map(|node| node.attempt).filter(|attempt| !attempt.over || attempt.why.is_some()).collect(),
+        attempts: nodes.into_iter().filter_map(awaiting).filter(|attempt| !attempt.over || attempt.why.is_some()).collect(),
         running: list_running(store, &store.last_attempts().await?).await?,
         mirrors: mirrors(data)?,
         discovered: store.discovered().await?.len(),
     })
+}
+
+/// A node's attempt; where it waits for a hand, it says so.
+fn awaiting(node: NodeReport) -> Option<AttemptSummary> {
+    let attempt = node.attempt?;
+    let hand = node.power == "none" && attempt.image.is_none();
+    let why = match (attempt.state.as_str(), &attempt.why) {
+        ("armed", None) if hand => Some("a hand is needed: have it boot over the network".to_owned()),
+        ("failed", Some(why)) if hand && attempt.class != Some(Class::Aborted) => {
+            Some(format!("{why} (a hand is needed for another try: have it boot over the network)"))
+        }
+        (_, why) => why.clone(),
+    };
+    Some(AttemptSummary { why, ..attempt })
 }

@@ -9,8 +9,9 @@ use super::authorize::{Granted, authorize};
 use super::change_attempt::update_attempt;
 use super::head::Head;
 use super::{Error, Result};
-use crate::domain::attempt::Event;
+use crate::domain::attempt::{AttemptId, Event};
 use crate::domain::mirror::PackageFormat;
+use crate::domain::occurrence::{Occurrence, What};
 use crate::domain::package::Installed;
 use crate::provision::decide::Request;
 use crate::store::{LogLine, NodePackages, Sighting};
@@ -35,6 +36,8 @@ pub enum Report {
     Failed(String),
     /// Log lines.
     Logs(String),
+    /// A node that runs its fallback profile tells what it knows of its trouble: kernel messages, disks, hardware.
+    Rescue(String),
     /// The installed system calls home.
     Home(BTreeMap<String, String>),
     /// The running system tells its packages: at its call home, and when they changed.
@@ -73,11 +76,10 @@ pub async fn take_report(head: &Head, token: &str, report: Report, peer: Ipv4Add
         Report::Home(told) => (Event::CalledHome, Some(bounded(told))),
         Report::Packages(..) => return Ok(true),
         Report::Logs(text) => {
-            let lines: Vec<LogLine> =
-                text.lines().map(|text| LogLine { seq: 0, at: now, source: "installer".into(), text: text.into() }).collect();
-            head.store.append_log(id, &lines).await?;
+            append(head, id, "installer", &text, now).await?;
             return Ok(true);
         }
+        Report::Rescue(text) => return take_rescue(head, &granted, &text, now).await.map(|()| true),
     };
     let changed = update_attempt(&*head.store, id, now, |attempt| {
         let effects = attempt.advance(&event, now)?;
@@ -95,6 +97,29 @@ pub async fn take_report(head: &Head, token: &str, report: Report, peer: Ipv4Add
         }
         Err(error) => Err(error),
     }
+}
+
+async fn append(head: &Head, id: AttemptId, source: &str, text: &str, now: OffsetDateTime) -> Result<()> {
+    let line = |text: &str| LogLine { seq: 0, at: now, source: source.to_owned(), text: text.to_owned() };
+    Ok(head.store.append_log(id, &text.lines().map(line).collect::<Vec<_>>()).await?)
+}
+
+/// Keeps it in the log of the boot that it came from, once.
+async fn take_rescue(head: &Head, granted: &Granted, text: &str, now: OffsetDateTime) -> Result<()> {
+    let attempt = &granted.attempt;
+    if attempt.progress.rescued {
+        return Ok(());
+    }
+    append(head, attempt.id, "rescue", text, now).await?;
+    let noted = update_attempt(&*head.store, attempt.id, now, |attempt| {
+        attempt.progress.rescued = true;
+        Ok(vec![])
+    });
+    noted.await?;
+    let (node, number) = (&granted.node.name, attempt.number);
+    let told = format!("a report of {} lines arrived: `kickctl logs {node} --attempt {number}`", text.lines().count());
+    let event = Occurrence { seq: 0, at: now, node: Some(node.clone()), attempt: Some(number), what: What::Rescue, text: told };
+    Ok(head.store.add_events(&[event], now).await?)
 }
 
 fn sighting(granted: &Granted, told: &BTreeMap<String, String>, now: OffsetDateTime) -> Sighting {

@@ -7,7 +7,9 @@ use time::OffsetDateTime;
 use super::context::Context;
 use super::exit::Exit;
 use super::output::{Format, Record};
+use super::reinstall::confirm_installation;
 use super::text::{harmless, moment};
+use crate::app::retry_attempts::retry_attempts;
 use crate::app::{self, AttemptReport, AttemptSummary};
 use crate::domain::name::NodeName;
 use crate::domain::nodeset::{NodeSet, fold};
@@ -40,6 +42,24 @@ enum Verb {
         #[arg(long, value_name = "N")]
         attempt: Option<u32>,
     },
+    /// Try failed installations once more, with what was ordered then; what is on the chosen disks is lost
+    #[command(after_help = "Examples:
+  kickctl attempt retry node07
+  kickctl attempt retry 'node[01-16]' --yes=16
+  kickctl attempt retry @rack1 --dry-run
+
+What is ordered by `kickctl reinstall` is what a node is assigned now; this is what it was assigned when it failed. Nodes with power
+control are switched off and on; the others have to be booted over the network.")]
+    Retry {
+        /// Whose, such as node07, @group
+        nodes: NodeSet,
+        /// The number of nodes, for more than one
+        #[arg(long, value_name = "N")]
+        yes: Option<usize>,
+        /// Show which would be tried again, and try none
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// End the attempts of nodes: they boot their own disks from then on
     #[command(after_help = "Examples:
   kickctl attempt abort node07
@@ -69,6 +89,18 @@ pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
         Verb::Show { node, attempt } => {
             let attempt = app::find_attempt(store, &node, attempt).await?;
             context.one(&Detail(AttemptReport::of(&attempt)))?;
+        }
+        Verb::Retry { nodes, yes, dry_run } => {
+            let head = context.head().await?;
+            let nodes = app::select_nodes(store, &nodes).await?;
+            let tried = retry_attempts(&head, &nodes, true, OffsetDateTime::now_utc()).await?;
+            if dry_run {
+                context.list(&tried.iter().map(AttemptSummary::of).collect::<Vec<_>>())?;
+                return Ok(Exit::Done);
+            }
+            confirm_installation(&tried.into_iter().map(|attempt| attempt.node).collect::<Vec<_>>(), yes)?;
+            let armed = retry_attempts(&head, &nodes, false, OffsetDateTime::now_utc()).await?;
+            context.list(&armed.iter().map(AttemptSummary::of).collect::<Vec<_>>())?;
         }
         Verb::Abort { nodes, dry_run } => {
             let nodes = app::select_nodes(store, &nodes).await?;
@@ -110,8 +142,10 @@ impl Record for AttemptSummary {
 struct Detail(AttemptReport);
 
 impl Record for Detail {
-    const COLUMNS: &'static [&'static str] =
-        &["Node", "Attempt", "State", "Percent", "Why", "Profile", "Mirror", "Snapshot", "Armed", "Stages", "Disks", "Home"];
+    const COLUMNS: &'static [&'static str] = &[
+        "Node", "Attempt", "State", "Percent", "Why", "Failure", "Evidence", "Profile", "Mirror", "Snapshot", "Armed", "Stages", "Disks",
+        "Home",
+    ];
 
     fn cells(&self) -> Vec<String> {
         let (report, own) = (&self.0, &self.0.summary);
@@ -123,6 +157,8 @@ impl Record for Detail {
             harmless(&own.state),
             own.percent.map(|percent| format!("{percent} %")).unwrap_or_default(),
             own.why.as_deref().map(harmless).unwrap_or_default(),
+            own.signature.as_ref().map(ToString::to_string).unwrap_or_default(),
+            report.evidence.iter().map(|line| harmless(line)).collect::<Vec<_>>().join("\n"),
             own.profile.to_string(),
             own.mirror.to_string(),
             own.snapshot.to_string(),

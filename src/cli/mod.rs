@@ -6,6 +6,7 @@ pub mod confirm;
 pub mod context;
 mod doctor;
 pub mod drift;
+pub mod events;
 mod exit;
 pub mod explain;
 mod export;
@@ -16,6 +17,7 @@ pub mod logs;
 pub mod mirror;
 pub mod node;
 pub mod output;
+pub mod power;
 pub mod profile;
 mod progress;
 pub mod reinstall;
@@ -79,7 +81,7 @@ pub enum Command {
     Mirror(mirror::Args),
     /// Build, publish, change and compare the roots of diskless nodes
     Image(image::Args),
-    /// List, show and end attempts to provision a node
+    /// List, show, retry and end attempts to provision a node
     Attempt(attempt::Args),
     #[allow(missing_docs, reason = "a text here would replace the one of the arguments' type in --help")]
     Reinstall(reinstall::Args),
@@ -93,6 +95,10 @@ pub enum Command {
     Status(status::Args),
     #[allow(missing_docs, reason = "a text here would replace the one of the arguments' type in --help")]
     Drift(drift::Args),
+    #[allow(missing_docs, reason = "a text here would replace the one of the arguments' type in --help")]
+    Events(events::Args),
+    #[allow(missing_docs, reason = "as above")]
+    Power(power::Args),
     /// What was logged during an attempt: by the head, and by the installer over syslog
     Logs(logs::Args),
     #[allow(missing_docs, reason = "a text here would replace the one of the arguments' type in --help")]
@@ -155,6 +161,8 @@ async fn dispatch(cli: Cli) -> app::Result<Exit> {
         Command::Reinstall(args) => with(globals, async |context| reinstall::run(context, &args).await).await,
         Command::Status(args) => with(globals, async |context| status::run(context, &args).await).await,
         Command::Drift(args) => with(globals, async |context| drift::run(context, &args).await).await,
+        Command::Events(args) => with(globals, async |context| events::run(context, &args).await).await,
+        Command::Power(args) => with(globals, async |context| power::run(context, &args).await).await,
         Command::Logs(args) => with(globals, async |context| logs::run(context, &args).await).await,
         Command::Serve(_) => Ok(Exit::Done),
     }

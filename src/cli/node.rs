@@ -1,5 +1,6 @@
 //! `kickctl node`.
 
+mod power;
 mod print;
 
 use std::net::Ipv4Addr;
@@ -20,6 +21,7 @@ use crate::domain::mac::MacAddr;
 use crate::domain::name::{GroupName, NodeName, ProfileName};
 use crate::domain::node::{Arch, Firmware, Uuid};
 use crate::domain::nodeset::{NodeSet, fold};
+use power::PowerFields;
 use print::{NodeDetail, changes, removals};
 
 /// What `kickctl node` can do.
@@ -74,7 +76,9 @@ A plain name prints one object as JSON, any other set a list of them.")]
   kickctl node set node07 --address 10.0.0.70
   kickctl node set 'node[01-16]' --group rack1 --set timezone=Europe/Berlin
   kickctl node set @rack1 --unset timezone --dry-run
-  kickctl node set node07 --serial none")]
+  kickctl node set node07 --serial none
+  kickctl node set 'node[01-64]' --power ipmi --bmc-address '{}-bmc' --bmc-user admin --bmc-password-file bmc.txt
+  kickctl node set node07 --power none")]
     Set {
         /// Which, such as node[01-64], @group or all
         nodes: NodeSet,
@@ -86,6 +90,8 @@ A plain name prints one object as JSON, any other set a list of them.")]
         /// Leave a group
         #[arg(long, value_name = "GROUP")]
         ungroup: Vec<GroupName>,
+        #[command(flatten)]
+        power: PowerFields,
         #[command(flatten)]
         dry: DryRun,
     },
@@ -272,9 +278,12 @@ pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
         }
         Verb::List { nodes, .. } => context.list_or(&app::list_nodes(store, nodes.as_ref()).await?, &no_nodes(nodes.as_ref()))?,
         Verb::Show { nodes } => show(context, store, &nodes).await?,
-        Verb::Set { nodes, fields, unset, ungroup, dry } => {
+        Verb::Set { nodes, fields, unset, ungroup, power, dry } => {
             let settings = Settings { unset, leave: ungroup, ..fields.settings() };
-            carry_out(context, store, app::set_nodes(store, &nodes, &settings).await?, &dry).await?;
+            let plan = app::set_nodes(store, &nodes, &settings).await?;
+            let names: Vec<NodeName> = app::select_nodes(store, &nodes).await?.into_iter().map(|node| node.name).collect();
+            power.apply(store, &names, dry.dry_run).await?;
+            carry_out(context, store, plan, &dry).await?;
         }
         Verb::Remove { nodes, yes, dry } => remove(context, store, &nodes, yes, &dry).await?,
         Verb::Import { file, format, dry } => {
@@ -310,7 +319,7 @@ pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
                 let head = context.head().await?;
                 assign_profile(&head, &made, &profile, None, false).await?;
                 if install {
-                    arm(context, &head, &made).await?;
+                    arm(context, &head, &made, true).await?;
                 }
             }
         }

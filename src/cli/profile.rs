@@ -134,7 +134,7 @@ pub async fn run(context: &Context, args: Args) -> app::Result<Exit> {
             if install && !dry_run {
                 confirm_installation(&nodes, yes)?;
                 assign_profile(&head, &nodes, &profile, snapshot.as_ref(), false).await?;
-                arm(context, &head, &nodes).await?;
+                arm(context, &head, &nodes, true).await?;
                 return Ok(Exit::Done);
             }
             let made = assign_profile(&head, &nodes, &profile, snapshot.as_ref(), dry_run).await?;

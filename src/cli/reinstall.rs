@@ -10,7 +10,7 @@ use super::confirm::confirm;
 use super::context::Context;
 use super::output::Record;
 use crate::app::reinstall::reinstall;
-use crate::app::{self, Error, Head, select_nodes};
+use crate::app::{self, AttemptSummary, Error, Head, select_nodes};
 use crate::domain::attempt::{Attempt, State};
 use crate::domain::name::NodeName;
 use crate::domain::nodeset::{NodeSet, fold};
@@ -21,7 +21,7 @@ use crate::domain::nodeset::{NodeSet, fold};
 Examples:
   kickctl reinstall node07                     arms an attempt; power the node on, or have it reboot
   kickctl reinstall 'node[01-64]' --yes=64     many nodes need their number
-  kickctl reinstall node07 --wait              until it is verified (exit 0) or failed (exit 1)
+  kickctl reinstall node07 --wait              until it is verified (exit 0) or given up (exit 1)
   kickctl reinstall @rack3 --dry-run           what would be installed")]
 pub struct Args {
     /// Nodes, such as node07, node[01-64], @group
@@ -29,7 +29,10 @@ pub struct Args {
     /// The number of nodes, for more than one
     #[arg(long, value_name = "N")]
     yes: Option<usize>,
-    /// Wait until every node is verified or has failed
+    /// Switch no node off and on: they are installed when they next boot over the network
+    #[arg(long)]
+    no_power: bool,
+    /// Wait until every node is verified, runs its fallback, or is held
     #[arg(long)]
     wait: bool,
     /// With --wait: give up after this many seconds (exit 5)
@@ -64,12 +67,12 @@ pub(super) async fn run(context: &Context, args: &Args) -> app::Result<Exit> {
     let head = context.head().await?;
     let nodes: Vec<NodeName> = select_nodes(&*head.store, &args.nodes).await?.into_iter().map(|node| node.name).collect();
     if args.dry_run {
-        reinstall(&head, &nodes, true, OffsetDateTime::now_utc()).await?;
+        reinstall(&head, &nodes, false, true, OffsetDateTime::now_utc()).await?;
         context.note(&format!("{} can be installed; nothing was changed", fold(&nodes)));
         return Ok(Exit::Done);
     }
     confirm_installation(&nodes, args.yes)?;
-    let armed = arm(context, &head, &nodes).await?;
+    let armed = arm(context, &head, &nodes, !args.no_power).await?;
     if args.wait { wait(&head, &armed, args.timeout).await } else { Ok(Exit::Done) }
 }
 
@@ -79,10 +82,13 @@ pub(super) fn confirm_installation(nodes: &[NodeName], yes: Option<usize>) -> ap
 }
 
 /// Arms the nodes, which somebody confirmed, and tells of it.
-pub(super) async fn arm(context: &Context, head: &Head, nodes: &[NodeName]) -> app::Result<Vec<Attempt>> {
-    let armed = reinstall(head, nodes, false, OffsetDateTime::now_utc()).await?;
+pub(super) async fn arm(context: &Context, head: &Head, nodes: &[NodeName], cycle: bool) -> app::Result<Vec<Attempt>> {
+    let armed = reinstall(head, nodes, cycle, false, OffsetDateTime::now_utc()).await?;
     context.list(&armed.iter().map(row).collect::<Vec<_>>())?;
-    context.note(&format!("{}: armed. Power on or reboot over the network to install; `kickctl status -w` follows it", fold(nodes)));
+    context.note(&format!(
+        "{}: armed. Nodes with power control are switched off and on; power on or reboot the others over the network. `kickctl status -w` follows it",
+        fold(nodes)
+    ));
     Ok(armed)
 }
 
@@ -96,20 +102,21 @@ fn row(attempt: &Attempt) -> Armed {
     }
 }
 
+/// Follows the nodes through their attempts: a failed one may be tried again.
 async fn wait(head: &Head, armed: &[Attempt], timeout: Option<u64>) -> app::Result<Exit> {
     let begun = std::time::Instant::now();
     let mut told = vec![String::new(); armed.len()];
     loop {
         let (mut open, mut failed) = (0, 0);
         for (attempt, told) in armed.iter().zip(&mut told) {
-            let Some(now) = head.store.attempt(attempt.id).await? else { continue };
-            let name = now.state.name();
+            let Some(now) = head.store.last_attempt(&attempt.node).await? else { continue };
+            let name = format!("attempt {} {}", now.number, AttemptSummary::of(&now).state);
             if *told != name {
                 anstream::eprintln!("{}: {name}", now.node);
                 *told = name;
             }
-            open += usize::from(!now.state.is_over());
-            failed += usize::from(now.state.is_over() && now.state != State::Verified);
+            open += usize::from(!now.state.is_settled() && now.order.fallback_of.is_none());
+            failed += usize::from(now.state != State::Verified || now.order.fallback_of.is_some());
         }
         if open == 0 {
             return Ok(match failed {

@@ -45,6 +45,23 @@ pub struct ConfigFile {
     /// Network boot programs.
     #[serde(default)]
     pub loaders: LoadersTable,
+    /// Who is told of what happens.
+    #[serde(default)]
+    pub notify: NotifyTable,
+}
+
+/// `[notify]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotifyTable {
+    /// The URL that each event is posted to as JSON.
+    pub webhook: Option<String>,
+    /// A file with the key that what is posted is signed with.
+    pub secret_file: Option<PathBuf>,
+    /// A program that is run for each event, with its arguments.
+    pub command: Option<Vec<String>>,
+    /// Which events.
+    pub on: Option<Vec<String>>,
 }
 
 /// `[dhcp]`.
@@ -83,6 +100,8 @@ pub struct PortTable {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsTable {
+    /// From the moment that the head switched the node on to its first DHCP request.
+    pub power: Option<String>,
     /// From the DHCP answer to the loader's script.
     pub loader: Option<String>,
     /// From the loader's script to the kernel.

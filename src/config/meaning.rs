@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::file::{ConfigFile, DhcpTable, LimitsTable};
+use super::file::{ConfigFile, DhcpTable, LimitsTable, NotifyTable};
 use super::span::{Error, Source};
 use crate::domain::attempt::Limits;
 use crate::domain::lease::Pool;
+use crate::domain::occurrence::{self, What};
 use crate::domain::schedule::{self, Schedule};
 use crate::domain::subnet::Subnet;
 
@@ -48,6 +49,21 @@ pub struct Config {
     pub refresh: Option<Schedule>,
     /// A folder of network boot programs that is looked in first.
     pub loaders: Option<PathBuf>,
+    /// Who is told of what happens.
+    pub notify: Notify,
+}
+
+/// Who is told of what happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notify {
+    /// The URL that each event is posted to.
+    pub webhook: Option<String>,
+    /// The file with the key that what is posted is signed with.
+    pub secret_file: Option<PathBuf>,
+    /// The program that is run for each event, with its arguments; empty if there is none.
+    pub command: Vec<String>,
+    /// Which events.
+    pub on: Vec<What>,
 }
 
 /// DHCP. All but `mode`, `port`, `pool` and `lease` also goes into what `kickctl export` writes.
@@ -133,6 +149,7 @@ impl Config {
             parallel: check.number("mirrors.parallel", file.mirrors.parallel, 8, 1..=64)?,
             refresh: check.refresh(file.refresh.at.as_deref())?,
             loaders: check.absolute("loaders.path", file.loaders.path)?,
+            notify: check.notify(file.notify)?,
         };
         check.ports_differ(&config)?;
         Ok(config)
@@ -298,6 +315,30 @@ impl Check<'_> {
         }
     }
 
+    fn notify(&self, table: NotifyTable) -> Result<Notify, Error> {
+        if let Some(url) = table.webhook.as_ref().filter(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
+            return Err(self.0.wrong("notify.webhook", format!("`{url}` is no URL"), "http://… or https://…"));
+        }
+        let command = table.command.unwrap_or_default();
+        if command.first().is_some_and(|program| !program.starts_with('/')) {
+            return Err(self.0.wrong("notify.command", "does not begin with an absolute path", "[\"/usr/local/bin/tell\", \"ARGUMENT\"]"));
+        }
+        let on = match table.on {
+            None => occurrence::ALL.into_iter().filter(|what| what.is_notable()).collect(),
+            Some(words) => words.iter().map(|word| self.notable(word)).collect::<Result<_, _>>()?,
+        };
+        Ok(Notify { webhook: table.webhook, secret_file: self.absolute("notify.secret_file", table.secret_file)?, command, on })
+    }
+
+    fn notable(&self, word: &str) -> Result<What, Error> {
+        let notable = |what: &What| what.is_notable();
+        let allowed = || occurrence::ALL.into_iter().filter(notable).map(What::word).collect::<Vec<_>>().join(", ");
+        word.parse()
+            .ok()
+            .filter(notable)
+            .ok_or_else(|| self.0.wrong("notify.on", format!("`{word}` is nothing that hooks are told of"), allowed()))
+    }
+
     fn pool(&self, text: &str, subnet: Subnet, taken: impl Iterator<Item = (&'static str, Ipv4Addr)>) -> Result<Pool, Error> {
         const KEY: &str = "dhcp.pool";
         let allowed = format!("FIRST-LAST, two addresses in {subnet}, such as 10.0.0.200-10.0.0.250");
@@ -329,6 +370,7 @@ impl Check<'_> {
             self.time(&key, written.as_ref(), Duration::from_secs(default), Duration::from_secs(5)).map(|time| time.as_secs())
         };
         Ok(Limits {
+            power: limit("power", &table.power, defaults.power)?,
             loader: limit("loader", &table.loader, defaults.loader)?,
             kernel: limit("kernel", &table.kernel, defaults.kernel)?,
             installer: limit("installer", &table.installer, defaults.installer)?,

@@ -9,7 +9,7 @@ pub mod span;
 
 use std::path::{Path, PathBuf};
 
-pub use meaning::{Config, Dhcp, DhcpMode, Nfs};
+pub use meaning::{Config, Dhcp, DhcpMode, Nfs, Notify};
 pub use span::{Error, Source};
 
 /// Where the configuration is when neither `--config` nor `--data` says so.

@@ -140,9 +140,10 @@ pub async fn serve(head: Head, bound: Bound) -> Result<()> {
     let (lines, received) = log_lines::channel();
     tasks.spawn(run(bound.syslog.run(Arc::new(lines), stop.clone()), failed("syslog")));
     tasks.spawn(until(stop.clone(), log_lines::write(head.clone(), received)));
-    let reconciled = head.clone();
-    tasks.spawn(until(stop.clone(), async move { reconcile::overdue_attempts(&reconciled).await }));
-    let refreshed = head.clone();
+    let (attempts, outbox, pruned, refreshed) = (head.clone(), head.clone(), head.clone(), head.clone());
+    tasks.spawn(until(stop.clone(), async move { reconcile::attempts(&attempts).await }));
+    tasks.spawn(until(stop.clone(), async move { reconcile::outbox(&outbox).await }));
+    tasks.spawn(until(stop.clone(), async move { reconcile::pruning(&pruned).await }));
     tasks.spawn(until(stop.clone(), async move { reconcile::due_mirrors(&refreshed).await }));
     tracing::info!("serving on {}: {}", head.config.interface, head.config.http_base());
     if let Some(Dhcp { server, probe }) = bound.dhcp {

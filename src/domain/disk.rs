@@ -43,6 +43,13 @@ impl Disk {
     pub fn path(&self) -> String {
         format!("/dev/{}", self.name)
     }
+
+    /// True if it looks like one that a system was installed to: a partition table, and a file system, volume or encrypted part behind it.
+    pub fn may_boot(&self) -> bool {
+        let table = self.contents.iter().any(|found| matches!(found.as_str(), "gpt" | "dos"));
+        let system = ["ext2", "ext3", "ext4", "xfs", "btrfs", "LVM2_member", "crypto_LUKS", "linux_raid_member", "ntfs"];
+        table && !self.removable && self.contents.iter().any(|found| system.contains(&found.as_str()))
+    }
 }
 
 /// How a disk is attached.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::values::{FilesystemPath, Line, PasswordHash, Size, SshKey, Token, UserName};
+use crate::domain::name::ProfileName;
 
 macro_rules! choice {
     ($(#[$doc:meta])* $name:ident { $($(#[$inner:meta])* $variant:ident),+ $(,)? }) => {
@@ -35,6 +36,27 @@ choice!(
         Btrfs,
     }
 );
+/// What a node runs when its installation has failed for good: a diskless profile, or `none`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Fallback(pub Option<ProfileName>);
+
+impl TryFrom<String> for Fallback {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "none" => Ok(Self(None)),
+            name => name.parse().map(|profile| Self(Some(profile))).map_err(|error| format!("{error}; or write \"none\"")),
+        }
+    }
+}
+
+impl From<Fallback> for String {
+    fn from(fallback: Fallback) -> Self {
+        fallback.0.map_or_else(|| "none".to_owned(), |profile| profile.to_string())
+    }
+}
+
 choice!(
     /// What the initial RAM disk holds.
     Initramfs {

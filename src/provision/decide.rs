@@ -113,16 +113,16 @@ fn grants(state: &State, request: Request) -> bool {
         Request::TakeOver => script_served || matches!(state, State::Installing { heard: false, .. }),
         // Late reports are welcome: they say what became of an attempt that was given up.
         // What runs from a root needs it for as long as it runs, whatever became of its attempt.
-        Request::Mount => script_served || matches!(state, State::Starting | State::Verified | State::Failed(_)),
+        Request::Mount => script_served || matches!(state, State::Starting | State::Verified) || state.failure().is_some(),
         Request::Report => {
-            matches!(state, State::Starting | State::Installing { .. } | State::Finishing { .. } | State::Verified | State::Failed(_))
+            matches!(state, State::Starting | State::Installing { .. } | State::Finishing { .. } | State::Verified)
+                || state.failure().is_some()
         }
         Request::Gate => matches!(state, State::Installing { .. }),
         // A deadline does not stop the installer: what it has begun after a yes it shall be able to end.
         Request::LateScript => match state {
             State::Installing { gate: Gate::Open { .. }, .. } => true,
-            State::Failed(failure) => failure.wrote && failure.class == Class::Transient,
-            _ => false,
+            other => other.failure().is_some_and(|failure| failure.wrote && failure.class == Class::Transient),
         },
         Request::Home => state.may_call_home(),
         _ => false,
@@ -156,8 +156,11 @@ mod tests {
             /* failed for good, wrote */ [L, N, N, Y, Y, N, N, Y],
             /* aborted, wrote         */ [L, N, N, Y, Y, N, N, Y],
             /* failed while starting  */ [L, N, N, Y, Y, N, N, Y],
-            /* fallback               */ [L, N, N, N, N, N, N, N],
-            /* held                   */ [L, N, N, N, N, N, N, N],
+            /* fallback, clean        */ [L, N, N, Y, Y, N, N, N],
+            /* fallback, wrote        */ [L, N, N, Y, Y, N, Y, Y],
+            /* held, clean            */ [L, N, N, Y, Y, N, N, N],
+            /* held, wrote            */ [L, N, N, Y, Y, N, Y, Y],
+            /* held, no call home     */ [L, N, N, Y, Y, N, Y, Y],
         ];
         let columns = [
             Request::Script,

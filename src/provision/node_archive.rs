@@ -23,6 +23,8 @@ pub struct Boot<'a> {
     pub domain: &'a str,
     /// Counts the node's attempts.
     pub attempt: u32,
+    /// True if it runs this because its installation failed: it tells what it knows of its trouble.
+    pub rescue: bool,
     /// What it runs from.
     pub kind: ProfileKind,
     /// The version of its image.
@@ -137,6 +139,7 @@ pub fn env(boot: &Boot<'_>) -> String {
         ("KIND", boot.kind.to_string()),
         ("VERSION", boot.version.to_string()),
         ("ATTEMPT", boot.attempt.to_string()),
+        ("RESCUE", if boot.rescue { "yes".into() } else { String::new() }),
         ("HEAD", boot.head_url.to_owned()),
         ("TAKEOVER", format!("{}/takeover", boot.boot_url)),
         ("MAC", boot.mac.map(|mac| mac.to_string()).unwrap_or_default()),

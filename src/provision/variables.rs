@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-pub use super::choices::{Filesystem, Initramfs, Label, Mount, Partition, Swap, Upgrade, User, WhenDone};
+pub use super::choices::{Fallback, Filesystem, Initramfs, Label, Mount, Partition, Swap, Upgrade, User, WhenDone};
 pub use super::diskless::{Heartbeat, OverlaySize, Place, Scratch, UnitName, Writable};
 use super::values::{HostOrAddress, Line, PackageName, PasswordHash, Size, SshKey, TimeZone, Token, UserName};
 use crate::domain::disk::DiskSelector;
@@ -89,6 +89,8 @@ pub struct Settings {
     pub network_first: bool,
     /// What follows the installation.
     pub when_done: WhenDone,
+    /// What the node runs when its installation has failed for good.
+    pub fallback: Fallback,
     /// The site's own values for its own templates.
     pub custom: Map<String, Value>,
     /// The site's own secrets, for what is rendered after the write gate.
@@ -108,7 +110,7 @@ pub struct BadVariable {
     pub problem: String,
 }
 
-const KEYS: [&str; 38] = [
+const KEYS: [&str; 39] = [
     "disk",
     "label",
     "filesystem",
@@ -145,6 +147,7 @@ const KEYS: [&str; 38] = [
     "heartbeat",
     "network_first",
     "when_done",
+    "fallback",
     "custom",
     "secret",
 ];
@@ -200,6 +203,7 @@ impl Settings {
             heartbeat: reader.get("heartbeat"),
             network_first: reader.get("network_first"),
             when_done: reader.get("when_done"),
+            fallback: reader.get("fallback"),
             custom: reader.get("custom"),
             secret: reader.get("secret"),
         };

@@ -4,6 +4,8 @@
 
 mod sqlite;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -15,7 +17,10 @@ use crate::domain::mac::MacAddr;
 use crate::domain::mirror::PackageFormat;
 use crate::domain::name::{GroupName, NodeName};
 use crate::domain::node::{Discovered, Node};
+use crate::domain::occurrence::Occurrence;
+use crate::domain::outbox::{Outgoing, Work};
 use crate::domain::package::Installed;
+use crate::domain::power::Power;
 use crate::domain::profile::Assignment;
 use crate::domain::variables::Variables;
 
@@ -158,8 +163,36 @@ impl std::fmt::Debug for HostKey {
     }
 }
 
+/// What is written with an attempt's new state, in the same transaction.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Along {
+    /// For the attempt's log.
+    pub lines: Vec<LogLine>,
+    /// For the table of events; the hooks are told of those that are notable.
+    pub events: Vec<Occurrence>,
+    /// For the outbox. A power cycle takes the place of an earlier one of the same node.
+    pub works: Vec<Work>,
+}
+
+/// An attempt to arm, and what comes with it.
+#[derive(Clone, Debug)]
+pub struct Arming<'a> {
+    /// Whose.
+    pub node: &'a NodeName,
+    /// What is ordered.
+    pub order: &'a Order,
+    /// The failed attempt that it takes the place of, if it does.
+    pub after: Option<&'a Attempt>,
+    /// True if the head is to switch the node off and on, to boot over the network.
+    pub cycle: bool,
+    /// For the log and the event.
+    pub why: String,
+}
+
 /// Most log lines kept per attempt; later ones are counted and dropped.
 pub const MAX_LOG_LINES: u64 = 20_000;
+/// Most events kept; the oldest go first.
+pub const MAX_EVENTS: u64 = 20_000;
 /// Most discovered machines kept; the one seen longest ago makes room.
 pub const MAX_DISCOVERED: u64 = 1_000;
 
@@ -226,13 +259,49 @@ pub trait Store: Send + Sync {
     async fn last_attempts(&self) -> Result<Vec<Attempt>>;
     /// Writes back an attempt with log lines in one transaction, and raises its revision. [`Error::Stale`] if it was
     /// changed since `attempt.revision` was read.
-    async fn save_attempt(&self, attempt: &Attempt, lines: &[LogLine]) -> Result<()>;
+    async fn save_attempt(&self, attempt: &Attempt, lines: &[LogLine]) -> Result<()> {
+        let lines = lines.to_vec();
+        self.save_attempt_with(attempt, &Along { lines, ..Along::default() }, OffsetDateTime::UNIX_EPOCH).await
+    }
+    /// As [`Store::save_attempt`], with events and what is to be done, which is due `now`.
+    async fn save_attempt_with(&self, attempt: &Attempt, along: &Along, now: OffsetDateTime) -> Result<()>;
+    /// As [`Store::arm`], with its event and what is to be done for it, in one transaction. [`Error::Stale`] if the attempt that it
+    /// comes after was changed since it was read, or is not the node's last any more.
+    async fn arm_and(&self, arming: &Arming<'_>, now: OffsetDateTime) -> Result<Attempt>;
 
     /// Appends lines (their `seq` is given by the store). Capped at [`MAX_LOG_LINES`]; the last kept line says that more came.
     /// The lines of [`Store::save_attempt`] are always kept. Each call is synced to disk: append many lines at once.
     async fn append_log(&self, attempt: AttemptId, lines: &[LogLine]) -> Result<()>;
     /// Lines after `after`, at most `limit`.
     async fn log(&self, attempt: AttemptId, after: u64, limit: u32) -> Result<Vec<LogLine>>;
+
+    /// The last lines, at most `limit`, the oldest first.
+    async fn last_log(&self, attempt: AttemptId, limit: u32) -> Result<Vec<LogLine>>;
+
+    /// Records events, and tells the hooks of those that are notable.
+    async fn add_events(&self, events: &[Occurrence], now: OffsetDateTime) -> Result<()>;
+    /// Events after `after`, the oldest first, at most `limit`.
+    async fn events(&self, after: u64, limit: u32) -> Result<Vec<Occurrence>>;
+    /// The number of the newest event; 0 if there was none yet.
+    async fn last_event(&self) -> Result<u64>;
+    /// Forgets events from before `before`, and the oldest of more than `most`; returns how many.
+    async fn prune_events(&self, before: OffsetDateTime, most: u64) -> Result<u64>;
+
+    /// What is to be done by now, the oldest first, at most `limit`.
+    async fn outbox(&self, now: OffsetDateTime, limit: u32) -> Result<Vec<Outgoing>>;
+    /// Puts something into the outbox.
+    async fn put_work(&self, work: &Work, due: OffsetDateTime) -> Result<()>;
+    /// Writes back what came of trying; nothing if it was taken out meanwhile.
+    async fn keep_work(&self, outgoing: &Outgoing) -> Result<()>;
+    /// Takes out what is done, and records the events that it led to, in one transaction.
+    async fn end_work(&self, id: i64, events: &[Occurrence], now: OffsetDateTime) -> Result<()>;
+
+    /// How nodes are switched; nodes that are switched by hand are not among them.
+    async fn power(&self) -> Result<BTreeMap<NodeName, Power>>;
+    /// How a node is switched.
+    async fn power_of(&self, node: &NodeName) -> Result<Option<Power>>;
+    /// Sets how nodes are switched, all or none; `None` is by hand.
+    async fn set_power(&self, nodes: &[(NodeName, Option<Power>)]) -> Result<()>;
 
     /// The last sign of life of every node that gave one.
     async fn sightings(&self) -> Result<Vec<Sighting>>;

@@ -77,6 +77,7 @@ fn read(event: &str, body: &[u8]) -> Option<Report> {
         "done" => Report::Done,
         "failed" => Report::Failed(text()),
         "logs" => Report::Logs(text()),
+        "rescue" => Report::Rescue(text()),
         "home" => Report::Home(form(body)),
         "packages" => package_report(body)?,
         _ => return None,

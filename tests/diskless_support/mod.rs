@@ -79,7 +79,7 @@ pub async fn lab(more: &str) -> Lab {
     lab
 }
 
-fn client(from: Ipv4Addr) -> Client {
+pub fn client(from: Ipv4Addr) -> Client {
     Client::builder().local_address(IpAddr::V4(from)).no_proxy().timeout(Duration::from_secs(20)).build().unwrap()
 }
 

@@ -7,7 +7,7 @@ sections=("${@:-demo}")
 base=(qemu-system-x86 qemu-utils ovmf ipxe ipxe-qemu seabios iproute2 socat curl ca-certificates debian-archive-keyring gpgv gcc libc6-dev jq)
 clients=(dnsmasq-base isc-dhcp-server isc-dhcp-client udhcpc atftp tftp-hpa debootstrap debconf-utils apt-utils dpkg-dev gpg gpgv kea-admin xz-utils openssl
     tcpdump shellcheck busybox dash zstd bzip2 cpio systemd bsdutils mount dnf dnf-plugins-core createrepo-c rpm alien python3-venv fdisk e2fsprogs kmod
-    libnfs-utils rpcbind util-linux mmdebstrap squashfs-tools openssh-client)
+    libnfs-utils rpcbind util-linux mmdebstrap squashfs-tools openssh-client openipmi ipmitool)
 peers=(aptly reprepro createrepo-c apt-utils gpg time jq nfs-ganesha nfs-ganesha-vfs libnfs-utils libnfs-dev rpcbind procps mmdebstrap squashfs-tools openssh-client)
 
 packages=()
@@ -66,17 +66,22 @@ if [ "${#wanted[@]}" -gt 0 ] && [ -n "${wanted[0]}" ]; then
         -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "${named[@]}" >/dev/null
 fi
 
-# Anaconda's parser of kickstart files, by pip's own configuration, in a folder of its own. The version is that of
-# src/provision/kickstart/syntax.txt, which a test compares with it.
-pykickstart="${CARGO_TARGET_DIR:-$(dirname "$(realpath "$0")")/../../target}/pykickstart"
-install_pykickstart() {
-    [ "$("$pykickstart/bin/python" -c 'from importlib.metadata import version; print(version("pykickstart"))' 2>/dev/null)" = 3.78 ] && return
-    echo "setup: installing pykickstart 3.78 into $pykickstart"
-    rm -rf "$pykickstart"
-    /usr/bin/python3 -m venv "$pykickstart"
-    "$pykickstart/bin/pip" install -q pykickstart==3.78
+# Programs of Python's package index, by pip's own configuration, each in a folder of its own: `from_pip PACKAGE VERSION`.
+target="${CARGO_TARGET_DIR:-$(dirname "$(realpath "$0")")/../../target}"
+from_pip() {
+    local place="$target/$1"
+    [ "$("$place/bin/python" -c "from importlib.metadata import version; print(version('$1'))" 2>/dev/null)" = "$2" ] && return
+    echo "setup: installing $1 $2 into $place"
+    rm -rf "$place"
+    /usr/bin/python3 -m venv "$place"
+    "$place/bin/pip" install -q "$1==$2"
 }
-case " ${sections[*]} " in *" test "*) install_pykickstart ;; esac
+# Anaconda's parser of kickstart files, in the version of src/provision/kickstart/syntax.txt, which a test compares with it; OpenStack's Redfish emulator.
+case " ${sections[*]} " in *" test "*)
+    from_pip pykickstart 3.78
+    from_pip sushy-tools 2.2.0
+    ;;
+esac
 
 if ! command -v cargo >/dev/null && ! [ -x "$HOME/.cargo/bin/cargo" ]; then
     cat >&2 <<'TEXT'

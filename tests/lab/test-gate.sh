@@ -49,7 +49,7 @@ done
 # The installer is given time to do what it must not do.
 sleep 60
 kick_attempt node03 '"  \(.state): \(.why)"'
-[ "$(kick_attempt node03 .state)" = failed ] || fail "the attempt is not failed"
+[ "$(kick_attempt node03 .state)" = held ] || fail "the attempt is not held"
 [[ "$(kick_attempt node03 .why)" == *disk* ]] || fail "the reason does not speak of the disk"
 lab_alive "$LAB_DIR/nodes/node03/pid" || fail "the machine did not stay with its message"
 node_stop node03

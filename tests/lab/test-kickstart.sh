@@ -71,9 +71,9 @@ begin() {
     node_start "$node" --mac "52:54:00:00:04:$last" --ipxe --disk "$work/$node.raw"
 }
 
-# ends NODE STATE: wait for the attempt's end, which must be this one.
+# ends NODE STATE: wait for the attempt's end, which must be this one. `failed` is none: what follows is decided within seconds.
 ends() {
-    until [ "$(kick_attempt "$1" .over)" = true ]; do
+    until [ "$(kick_attempt "$1" '.over and .state != "failed"')" = true ]; do
         [ $((SECONDS - began[$1])) -lt "$limit" ] || fail "$1 is still $(kick_attempt "$1" .state) after $limit s"
         sleep 1
     done
@@ -115,7 +115,7 @@ for name in nowhere @nothing; do grep -q "no package \`$name\`" "$work/checked" 
 ! grep -q htop "$work/checked" || fail "node04: htop is there"
 
 begin node03 03 --set disk.min_size=100GiB
-ends node03 failed
+ends node03 held
 [[ "$(kick_attempt node03 .why)" == *disk* ]] || fail "node03's reason does not speak of the disk"
 lab_alive "$LAB_DIR/nodes/node03/pid" || fail "node03 did not stay with its message"
 node_stop node03
@@ -124,7 +124,7 @@ node_stop node03
 begin node02 02 --set 'packages=["brittle"]'
 begin node01 01 --set swap=ram/4 --set 'packages=["openssh-server","htop"]' --set 'partitions=[{"mount":"/scratch","size":"1 GiB"}]' \
     --set 'users={"ada":{"sudo":true,"groups":["video","lab"],"ssh_keys":["ssh-ed25519 AAAA ada"]}}' --set 'post_install=["echo done >/root/proof"]'
-ends node02 failed
+ends node02 held
 node_wait_off node02 60
 [[ "$(kick_attempt node02 .why)" == *brittle* ]] || fail "node02's reason does not name the package"
 kick_head logs node02 | grep -q 'the end of program.log' || fail "%onerror did not bring node02's logs home"

@@ -30,7 +30,7 @@ pub fn next_boot(recent: &[Attempt], order: &Order) -> Boot {
         state if !state.is_over() => Boot::Replace("profile, image version or variables have changed since it was armed"),
         _ => {
             let failed = |attempt: &&Attempt| {
-                attempt.order == *order && matches!(&attempt.state, State::Failed(failure) if failure.class != Class::Aborted)
+                attempt.order == *order && attempt.state.failure().is_some_and(|failure| failure.class != Class::Aborted)
             };
             if recent.iter().take_while(failed).count() < MAX_FAILED_BOOTS { Boot::Arm } else { Boot::GiveUp }
         }
@@ -52,6 +52,7 @@ mod tests {
             mirror: "debian-13".parse().unwrap(),
             snapshot: "20261121T045300Z-3f9a2c41".parse().unwrap(),
             image: None,
+            fallback_of: None,
             variables: Default::default(),
         }
     }
@@ -71,7 +72,7 @@ mod tests {
     }
 
     fn failed(class: Class) -> State {
-        State::Failed(Failure { stage: Stage::Booting, class, reason: "example".into(), wrote: false })
+        State::Failed(Failure { stage: Stage::Booting, class, reason: "example".into(), wrote: false, evidence: vec![] })
     }
 
     #[test]

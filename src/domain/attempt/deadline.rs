@@ -35,6 +35,8 @@ impl Clocks {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
+    /// From the moment that the head switched the node on to its first DHCP request.
+    pub power: u64,
     /// From the DHCP answer to the loader's script.
     pub loader: u64,
     /// From the loader's script to the kernel.
@@ -53,15 +55,16 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { loader: 300, kernel: 180, installer: 300, root: 1800, stall: 600, install: 3600, first_boot: 900 }
+        Self { power: 600, loader: 300, kernel: 180, installer: 300, root: 1800, stall: 600, install: 3600, first_boot: 900 }
     }
 }
 
-/// Tells whether the state has lasted too long, and which limit it passed. `Armed` waits for ever: without power
-/// control only a person can switch the node on.
-pub fn overdue(state: &State, clocks: &Clocks, limits: &Limits) -> Option<String> {
+/// Tells whether the state has lasted too long, and which limit it passed. `Armed` waits for ever unless the head has switched the node
+/// on (`powered`): without power control only a person can.
+pub fn overdue(state: &State, powered: bool, clocks: &Clocks, limits: &Limits) -> Option<String> {
     let past = |spent: u64, limit: u64, what: &str| (spent > limit).then(|| format!("{what} for {limit} s"));
     match state {
+        State::Armed if powered => past(clocks.stage, limits.power, "it was switched on and asked for no address"),
         State::Booting { stage: BootStage::Dhcp, .. } => past(clocks.stage, limits.loader, "no loader asked for its script"),
         State::Booting { stage: BootStage::Loader, .. } => past(clocks.stage, limits.kernel, "the kernel was not fetched"),
         State::Booting { stage: BootStage::Kernel, .. } => past(clocks.stage, limits.installer, "nothing was heard after the kernel"),
@@ -70,7 +73,7 @@ pub fn overdue(state: &State, clocks: &Clocks, limits: &Limits) -> Option<String
         State::Installing { .. } => past(clocks.install, limits.install, "the installation ran")
             .or_else(|| past(clocks.stage, limits.stall, "the installation made no progress")),
         State::Finishing { .. } => past(clocks.stage, limits.first_boot, "the installed system did not call home"),
-        State::Armed | State::Verified | State::Failed(_) | State::Fallback | State::Held { .. } => None,
+        State::Armed | State::Verified | State::Failed(_) | State::Fallback(_) | State::Held(_) => None,
     }
 }
 
@@ -82,11 +85,12 @@ mod tests {
     fn each_stage_has_its_own_limit_and_an_armed_attempt_has_none() {
         let limits = Limits::default();
         let long = Clocks { stage: 1_000_000, install: 0 };
-        assert_eq!(overdue(&State::Armed, &long, &limits), None);
+        assert_eq!(overdue(&State::Armed, false, &long, &limits), None);
+        assert!(overdue(&State::Armed, true, &long, &limits).is_some());
         let booting = State::Booting { stage: BootStage::Kernel, fetches: 1 };
-        assert_eq!(overdue(&booting, &Clocks { stage: 300, install: 0 }, &limits), None);
-        assert!(overdue(&booting, &Clocks { stage: 301, install: 0 }, &limits).is_some());
-        assert!(overdue(&State::Finishing { first_boot: false }, &long, &limits).is_some());
-        assert_eq!(overdue(&State::Verified, &long, &limits), None);
+        assert_eq!(overdue(&booting, true, &Clocks { stage: 300, install: 0 }, &limits), None);
+        assert!(overdue(&booting, true, &Clocks { stage: 301, install: 0 }, &limits).is_some());
+        assert!(overdue(&State::Finishing { first_boot: false }, false, &long, &limits).is_some());
+        assert_eq!(overdue(&State::Verified, false, &long, &limits), None);
     }
 }

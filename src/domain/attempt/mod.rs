@@ -5,6 +5,10 @@
 
 pub mod boot;
 pub mod deadline;
+pub mod retry;
+#[cfg(test)]
+mod retry_tests;
+pub mod signature;
 pub mod state;
 pub mod step;
 #[cfg(test)]
@@ -24,7 +28,9 @@ use super::node::Firmware;
 use super::profile::ProfileKind;
 use super::variables::Merged;
 pub use deadline::{Clocks, Limits};
-pub use state::{BootStage, Class, Failure, Gate, Stage, State};
+pub use retry::{Next, Verdict, next};
+pub use signature::Signature;
+pub use state::{BootStage, Class, Ending, Failure, Gate, Stage, State};
 pub use step::{Effect, Event, Rejected, step};
 
 /// Identifies an attempt within a head, over all nodes.
@@ -46,6 +52,9 @@ pub struct Order {
     /// What a diskless node runs from; `None` where one is installed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageRef>,
+    /// The number of the attempt that failed for good, if this is what its node runs instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback_of: Option<u32>,
     /// The merged variables and where each came from.
     pub variables: Merged,
 }
@@ -102,6 +111,15 @@ pub struct Progress {
     pub passed: Vec<Passed>,
     /// The disks that the installer reported at the write gate.
     pub disks: Vec<Disk>,
+    /// A digest over what the loader told of the machine. Another one is other hardware.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
+    /// True once a node that runs its fallback profile has sent what it knows of its trouble.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rescued: bool,
+    /// True once the head has switched the node on for it: from then on it may be late.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub powered: bool,
     /// What the installed system told when it called home.
     pub home: Option<Value>,
 }
@@ -117,6 +135,11 @@ pub struct Passed {
 }
 
 impl Attempt {
+    /// When it came to where it is, or was armed.
+    pub fn ended_at(&self) -> OffsetDateTime {
+        self.progress.passed.last().map_or(self.armed_at, |passed| passed.at)
+    }
+
     /// Takes the attempt one event further: the new state, with clocks and passed stages brought up to date.
     ///
     /// # Errors

@@ -47,13 +47,10 @@ pub enum State {
     Verified,
     /// Ended without success.
     Failed(Failure),
-    /// Failed for good; the node runs its fallback profile.
-    Fallback,
-    /// Waits for a person.
-    Held {
-        /// Why.
-        reason: String,
-    },
+    /// Failed for good; the node runs its fallback profile from its next network boot on.
+    Fallback(Ending),
+    /// Failed for good; the node boots its local disk and waits for a person.
+    Held(Ending),
 }
 
 /// How far a booting node has come.
@@ -83,6 +80,15 @@ pub enum Gate {
     },
 }
 
+/// What became of a failure that is not tried again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// Why it is not tried again, for people.
+    pub reason: String,
+    /// The failure.
+    pub failure: Failure,
+}
+
 /// How and where an attempt failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -94,6 +100,9 @@ pub struct Failure {
     pub reason: String,
     /// True if the write gate had said yes: the disk may have been written to.
     pub wrote: bool,
+    /// What was seen of it: where the attempt stood, and the last lines of its log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
 }
 
 /// A coarse position within an attempt.
@@ -150,8 +159,8 @@ impl State {
             Self::Finishing { first_boot: true } => "finishing/first-boot".into(),
             Self::Verified => "verified".into(),
             Self::Failed(_) => "failed".into(),
-            Self::Fallback => "fallback".into(),
-            Self::Held { .. } => "held".into(),
+            Self::Fallback(_) => "fallback".into(),
+            Self::Held(_) => "held".into(),
         }
     }
 
@@ -159,8 +168,10 @@ impl State {
     pub fn every_kind() -> Vec<(&'static str, State)> {
         let installing = |gate, heard| Self::Installing { step: "disks".into(), percent: 20, units: 90, gate, heard };
         let open = || Gate::Open { disk: "/dev/vda".into() };
-        let failed_in = |stage, class, wrote| Self::Failed(Failure { stage, class, reason: "example".into(), wrote });
+        let failure = |stage, class, wrote| Failure { stage, class, reason: "example".into(), wrote, evidence: vec![] };
+        let failed_in = |stage, class, wrote| Self::Failed(failure(stage, class, wrote));
         let failed = |class, wrote| failed_in(Stage::Installing, class, wrote);
+        let ended = |stage, class, wrote| Ending { reason: "example".into(), failure: failure(stage, class, wrote) };
         vec![
             ("armed", Self::Armed),
             ("booting/dhcp", Self::Booting { stage: BootStage::Dhcp, fetches: 0 }),
@@ -179,8 +190,11 @@ impl State {
             ("failed (deterministic) after the gate", failed(Class::Deterministic, true)),
             ("failed (aborted) after the gate", failed(Class::Aborted, true)),
             ("failed (transient) while starting", failed_in(Stage::Starting, Class::Transient, false)),
-            ("fallback", Self::Fallback),
-            ("held", Self::Held { reason: "example".into() }),
+            ("fallback before the gate", Self::Fallback(ended(Stage::Installing, Class::Deterministic, false))),
+            ("fallback (transient) after the gate", Self::Fallback(ended(Stage::Installing, Class::Transient, true))),
+            ("held before the gate", Self::Held(ended(Stage::Installing, Class::Deterministic, false))),
+            ("held (transient) after the gate", Self::Held(ended(Stage::Installing, Class::Transient, true))),
+            ("held, no call home", Self::Held(ended(Stage::Finishing, Class::Transient, true))),
         ]
     }
 
@@ -192,7 +206,7 @@ impl State {
             Self::Starting => Some(Stage::Starting),
             Self::Installing { .. } => Some(Stage::Installing),
             Self::Finishing { .. } => Some(Stage::Finishing),
-            Self::Verified | Self::Failed(_) | Self::Fallback | Self::Held { .. } => None,
+            Self::Verified | Self::Failed(_) | Self::Fallback(_) | Self::Held(_) => None,
         }
     }
 
@@ -215,8 +229,25 @@ impl State {
         match self {
             Self::Installing { gate, .. } => matches!(gate, Gate::Open { .. }),
             Self::Finishing { .. } | Self::Verified => true,
-            Self::Failed(failure) => failure.wrote,
-            Self::Armed | Self::Booting { .. } | Self::Starting | Self::Fallback | Self::Held { .. } => false,
+            Self::Failed(failure) | Self::Fallback(Ending { failure, .. }) | Self::Held(Ending { failure, .. }) => failure.wrote,
+            Self::Armed | Self::Booting { .. } | Self::Starting => false,
+        }
+    }
+
+    /// How it failed, whatever was decided about that.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Failed(failure) | Self::Fallback(Ending { failure, .. }) | Self::Held(Ending { failure, .. }) => Some(failure),
+            _ => None,
+        }
+    }
+
+    /// True for an end that only a person, or a late word of the node, changes. A failure is one only if a person wanted it.
+    pub fn is_settled(&self) -> bool {
+        match self {
+            Self::Verified | Self::Fallback(_) | Self::Held(_) => true,
+            Self::Failed(failure) => failure.class == Class::Aborted,
+            _ => false,
         }
     }
 
@@ -224,8 +255,7 @@ impl State {
     pub fn may_call_home(&self) -> bool {
         match self {
             Self::Starting => true,
-            Self::Failed(failure) => failure.wrote || failure.stage == Stage::Starting,
-            other => other.may_have_written(),
+            other => other.may_have_written() || other.failure().is_some_and(|failure| failure.stage == Stage::Starting),
         }
     }
 
@@ -241,7 +271,7 @@ impl State {
             Self::Installing { percent, gate, .. } => 10 + u32::from(*percent) + if matches!(gate, Gate::Open { .. }) { 1 } else { 0 },
             Self::Finishing { first_boot } => 200 + u32::from(*first_boot),
             Self::Verified => 300,
-            Self::Failed(_) | Self::Fallback | Self::Held { .. } => 400,
+            Self::Failed(_) | Self::Fallback(_) | Self::Held(_) => 400,
         }
     }
 

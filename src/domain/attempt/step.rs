@@ -1,6 +1,7 @@
 //! The one way from a state to the next.
 
-use super::state::{BootStage, Class, Failure, Gate, MAX_FETCHES, Stage, State};
+use super::signature::classify;
+use super::state::{BootStage, Class, Ending, Failure, Gate, MAX_FETCHES, Stage, State};
 
 /// Something that happened to an attempt's node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +64,16 @@ pub enum Event {
     },
     /// A person stopped the attempt.
     Aborted,
+    /// The failure is not tried again, and the node has a fallback profile to run.
+    FellBack {
+        /// Why.
+        reason: String,
+    },
+    /// The failure is not tried again, and a person is waited for.
+    Held {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// What is to be done because of a step.
@@ -102,6 +113,8 @@ impl Event {
             Self::CalledHome => "called home",
             Self::Overdue { .. } => "overdue",
             Self::Aborted => "aborted",
+            Self::FellBack { .. } => "fell back",
+            Self::Held { .. } => "held",
         }
     }
 }
@@ -142,13 +155,15 @@ pub fn step(state: &State, event: &Event) -> Result<(State, Vec<Effect>), Reject
         Event::Done => done(state).ok_or_else(rejected)?,
         Event::GaveUp { reason } => match state {
             State::Starting | State::Installing { .. } | State::Finishing { .. } => {
-                failed(state, Class::Deterministic, reason).ok_or_else(rejected)?
+                failed(state, classify(reason), reason).ok_or_else(rejected)?
             }
             _ => return Err(rejected()),
         },
         Event::CalledHome => called_home(state).ok_or_else(rejected)?,
         Event::Overdue { reason } => failed(state, Class::Transient, reason).ok_or_else(rejected)?,
         Event::Aborted => failed(state, Class::Aborted, "stopped by `kickctl attempt abort`").ok_or_else(rejected)?,
+        Event::FellBack { reason } => State::Fallback(ending(state, reason).ok_or_else(rejected)?),
+        Event::Held { reason } => State::Held(ending(state, reason).ok_or_else(rejected)?),
     };
     let effects = if next.name() == state.name() { vec![] } else { vec![Effect::Log(describe(&next))] };
     Ok((next, effects))
@@ -157,6 +172,8 @@ pub fn step(state: &State, event: &Event) -> Result<(State, Vec<Effect>), Reject
 fn describe(state: &State) -> String {
     match state {
         State::Failed(failure) => format!("failed in {} ({}): {}", failure.stage, failure.class, failure.reason),
+        State::Fallback(ending) => format!("fallback: {}", ending.reason),
+        State::Held(ending) => format!("held: {}", ending.reason),
         State::Installing { gate: Gate::Open { disk }, step, .. } if step == "gate" => format!("write gate: yes, {disk}"),
         other => other.name(),
     }
@@ -184,9 +201,10 @@ fn loader_asked(state: &State) -> State {
         // The machine rebooted in mid-installation. After the gate its disk may already be bootable: its call home decides.
         State::Installing { gate: Gate::Open { .. }, .. } | State::Finishing { .. } => State::Finishing { first_boot: true },
         State::Installing { gate: Gate::Closed, .. } => {
-            fail(state, Stage::Installing, Class::Transient, "rebooted before the write gate; nothing was written")
+            // An installer that restarts its machine unasked would do it again: a silent loop.
+            fail(state, Stage::Installing, Class::Deterministic, "unexpected reboot before the write gate; nothing was written")
         }
-        State::Starting | State::Verified | State::Failed(_) | State::Fallback | State::Held { .. } => state.clone(),
+        State::Starting | State::Verified | State::Failed(_) | State::Fallback(_) | State::Held(_) => state.clone(),
     }
 }
 
@@ -203,7 +221,7 @@ fn root_asked(state: &State) -> Option<State> {
     match state {
         State::Booting { fetches, .. } if *fetches > 0 => Some(State::Booting { stage: BootStage::Root, fetches: *fetches }),
         // A client that mounts again after the head was away, or that mounts a second time.
-        State::Starting | State::Verified | State::Failed(_) => Some(state.clone()),
+        State::Starting | State::Verified | State::Failed(_) | State::Fallback(_) | State::Held(_) => Some(state.clone()),
         _ => None,
     }
 }
@@ -231,7 +249,9 @@ fn reported(state: &State, word: &str, done: u8, worked: u32) -> Option<State> {
                 heard: true,
             })
         }
-        State::Starting | State::Finishing { .. } | State::Verified | State::Failed(_) => Some(state.clone()),
+        State::Starting | State::Finishing { .. } | State::Verified | State::Failed(_) | State::Fallback(_) | State::Held(_) => {
+            Some(state.clone())
+        }
         _ => None,
     }
 }
@@ -251,9 +271,13 @@ fn done(state: &State) -> Option<State> {
     match state {
         State::Installing { gate: Gate::Open { .. }, .. } => Some(State::Finishing { first_boot: false }),
         State::Finishing { .. } | State::Verified => Some(state.clone()),
-        // A deadline passed while the installer was still at work: its word, though late, is better.
-        State::Failed(Failure { class: Class::Transient, wrote: true, .. }) => Some(State::Finishing { first_boot: false }),
-        _ => None,
+        // A deadline passed while the installer was still at work: its word, though late, is better. Only once: an attempt that
+        // failed in `finishing` has had that word.
+        other => match other.failure()? {
+            Failure { class: Class::Transient, wrote: true, stage: Stage::Installing, .. } => Some(State::Finishing { first_boot: false }),
+            Failure { class: Class::Transient, wrote: true, .. } => Some(state.clone()),
+            _ => None,
+        },
     }
 }
 
@@ -261,8 +285,20 @@ fn called_home(state: &State) -> Option<State> {
     match state {
         State::Installing { gate: Gate::Open { .. }, .. } | State::Finishing { .. } | State::Verified => Some(State::Verified),
         State::Starting => Some(State::Verified),
-        State::Failed(Failure { class: Class::Transient, wrote: true, .. }) => Some(State::Verified),
-        State::Failed(Failure { class: Class::Transient, stage: Stage::Starting, .. }) => Some(State::Verified),
+        other => match other.failure()? {
+            Failure { class: Class::Transient, wrote: true, .. } => Some(State::Verified),
+            Failure { class: Class::Transient, stage: Stage::Starting, .. } => Some(State::Verified),
+            _ => None,
+        },
+    }
+}
+
+/// What a failure ends as; a person's word is an end already.
+fn ending(state: &State, reason: &str) -> Option<Ending> {
+    match state {
+        State::Failed(failure) if failure.class != Class::Aborted => {
+            Some(Ending { reason: reason.chars().take(500).collect(), failure: failure.clone() })
+        }
         _ => None,
     }
 }
@@ -273,5 +309,15 @@ fn failed(state: &State, class: Class, reason: &str) -> Option<State> {
 }
 
 fn fail(state: &State, stage: Stage, class: Class, reason: &str) -> State {
-    State::Failed(Failure { stage, class, reason: reason.chars().take(500).collect(), wrote: state.may_have_written() })
+    let stood = match state {
+        State::Installing { percent, .. } => format!("it stood at {}, {percent} %", state.name()),
+        _ => format!("it stood at {}", state.name()),
+    };
+    State::Failed(Failure {
+        stage,
+        class,
+        reason: reason.chars().take(500).collect(),
+        wrote: state.may_have_written(),
+        evidence: vec![stood],
+    })
 }

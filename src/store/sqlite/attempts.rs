@@ -4,13 +4,16 @@ use sqlx::{Row, SqliteConnection};
 use time::OffsetDateTime;
 
 use super::fault::Fault;
-use super::log;
 use super::nodes::must_exist;
 use super::rows::{Columns, json, nanoseconds};
+use super::{events, log, outbox};
 use crate::domain::attempt::{Attempt, AttemptId, Clocks, Order, Progress, State};
 use crate::domain::name::NodeName;
 use crate::domain::natural;
-use crate::store::{Error, LogLine};
+use crate::domain::occurrence::{Occurrence, What};
+use crate::domain::outbox::{PowerStep, Work};
+use crate::domain::power::BootFrom;
+use crate::store::{Along, Arming, Error, LogLine};
 
 const WHAT: &str = "attempts";
 
@@ -92,7 +95,7 @@ pub async fn arm(at: &mut SqliteConnection, node: &NodeName, order: &Order, now:
 }
 
 /// Writes state, progress and clocks; what was ordered never changes.
-pub async fn save(at: &mut SqliteConnection, attempt: &Attempt, lines: &[LogLine]) -> Result<(), Fault> {
+pub async fn save(at: &mut SqliteConnection, attempt: &Attempt, along: &Along, now: OffsetDateTime) -> Result<(), Fault> {
     let sql = "UPDATE attempts SET state = $1, progress = $2, clocks = $3, revision = revision + 1 WHERE id = $4 AND revision = $5";
     let done = sqlx::query(sql)
         .bind(json(WHAT, &attempt.state)?)
@@ -106,5 +109,36 @@ pub async fn save(at: &mut SqliteConnection, attempt: &Attempt, lines: &[LogLine
         let exists = sqlx::query("SELECT 1 FROM attempts WHERE id = $1").bind(attempt.id).fetch_optional(at).await?.is_some();
         return Err(if exists { Error::Stale(attempt.id) } else { Error::NoAttempt(attempt.id) }.into());
     }
-    log::append_always(at, attempt.id, lines).await
+    write_along(at, attempt.id, along, now).await
+}
+
+pub async fn arm_and(at: &mut SqliteConnection, arming: &Arming<'_>, now: OffsetDateTime) -> Result<Attempt, Fault> {
+    if let Some(after) = arming.after
+        && last(at, arming.node).await?.is_none_or(|last| (last.id, last.revision) != (after.id, after.revision))
+    {
+        return Err(Error::Stale(after.id).into());
+    }
+    let armed = arm(at, arming.node, arming.order, now).await?;
+    let power = || Work::Power { node: armed.node.clone(), attempt: armed.id, boot: BootFrom::Network, step: PowerStep::Off };
+    let event = Occurrence {
+        seq: 0,
+        at: now,
+        node: Some(armed.node.clone()),
+        attempt: Some(armed.number),
+        what: What::Armed,
+        text: arming.why.clone(),
+    };
+    let line = LogLine { seq: 0, at: now, source: "kickctl".into(), text: format!("armed: {}", arming.why) };
+    let along = Along { lines: vec![line], events: vec![event], works: arming.cycle.then(power).into_iter().collect() };
+    write_along(at, armed.id, &along, now).await?;
+    Ok(armed)
+}
+
+async fn write_along(at: &mut SqliteConnection, id: AttemptId, along: &Along, now: OffsetDateTime) -> Result<(), Fault> {
+    log::append_always(at, id, &along.lines).await?;
+    events::add(at, &along.events, now).await?;
+    for work in &along.works {
+        outbox::put(at, work, now).await?;
+    }
+    Ok(())
 }

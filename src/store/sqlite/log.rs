@@ -1,5 +1,6 @@
 //! Attempts' logs.
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use super::fault::Fault;
@@ -52,9 +53,16 @@ async fn last(at: &mut SqliteConnection, attempt: AttemptId) -> Result<u64, Faul
 pub async fn after(at: &mut SqliteConnection, attempt: AttemptId, after: u64, limit: u32) -> Result<Vec<LogLine>, Fault> {
     let sql = "SELECT seq, at, source, text FROM log_lines WHERE attempt = $1 AND seq > $2 ORDER BY seq LIMIT $3";
     let rows = sqlx::query(sql).bind(attempt).bind(number(after)).bind(i64::from(limit)).fetch_all(at).await?;
-    let line = |row| {
-        let columns = Columns::of(row, "log lines");
-        Ok(LogLine { seq: columns.count("seq")?, at: columns.time("at")?, source: row.try_get("source")?, text: row.try_get("text")? })
-    };
-    rows.iter().map(line).collect()
+    rows.iter().map(read).collect()
+}
+
+pub async fn last_lines(at: &mut SqliteConnection, attempt: AttemptId, limit: u32) -> Result<Vec<LogLine>, Fault> {
+    let sql = "SELECT seq, at, source, text FROM log_lines WHERE attempt = $1 ORDER BY seq DESC LIMIT $2";
+    let rows = sqlx::query(sql).bind(attempt).bind(i64::from(limit)).fetch_all(at).await?;
+    rows.iter().rev().map(read).collect()
+}
+
+fn read(row: &SqliteRow) -> Result<LogLine, Fault> {
+    let columns = Columns::of(row, "log lines");
+    Ok(LogLine { seq: columns.count("seq")?, at: columns.time("at")?, source: row.try_get("source")?, text: row.try_get("text")? })
 }

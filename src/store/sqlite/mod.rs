@@ -11,15 +11,19 @@
 mod attempts;
 mod discovered;
 mod diskless;
+mod events;
 mod fault;
 mod file;
 mod leases;
 mod log;
 mod nodes;
+mod outbox;
 mod packages;
+mod power;
 mod rows;
 mod schema;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,13 +33,16 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Sqlite, SqlitePool, Transaction};
 use time::OffsetDateTime;
 
-use super::{HostKey, LogLine, NodePackages, Result, Sighting, Store};
+use super::{Along, Arming, HostKey, LogLine, NodePackages, Result, Sighting, Store};
 use crate::domain::attempt::{Attempt, AttemptId, Order};
 use crate::domain::facts::Facts;
 use crate::domain::lease::Lease;
 use crate::domain::mac::MacAddr;
 use crate::domain::name::{GroupName, NodeName};
 use crate::domain::node::{Discovered, Node};
+use crate::domain::occurrence::Occurrence;
+use crate::domain::outbox::{Outgoing, Work};
+use crate::domain::power::Power;
 use crate::domain::profile::Assignment;
 use crate::domain::variables::Variables;
 use fault::Fault;
@@ -240,9 +247,15 @@ impl Store for SqliteStore {
         self.tell(attempts::last_of_each(&mut at).await)
     }
 
-    async fn save_attempt(&self, attempt: &Attempt, lines: &[LogLine]) -> Result<()> {
+    async fn save_attempt_with(&self, attempt: &Attempt, along: &Along, now: OffsetDateTime) -> Result<()> {
         let mut at = self.write().await?;
-        let done = attempts::save(&mut at, attempt, lines).await;
+        let done = attempts::save(&mut at, attempt, along, now).await;
+        self.finish(at, done).await
+    }
+
+    async fn arm_and(&self, arming: &Arming<'_>, now: OffsetDateTime) -> Result<Attempt> {
+        let mut at = self.write().await?;
+        let done = attempts::arm_and(&mut at, arming, now).await;
         self.finish(at, done).await
     }
 
@@ -255,6 +268,72 @@ impl Store for SqliteStore {
     async fn log(&self, attempt: AttemptId, after: u64, limit: u32) -> Result<Vec<LogLine>> {
         let mut at = self.read_one().await?;
         self.tell(log::after(&mut at, attempt, after, limit).await)
+    }
+
+    async fn last_log(&self, attempt: AttemptId, limit: u32) -> Result<Vec<LogLine>> {
+        let mut at = self.read_one().await?;
+        self.tell(log::last_lines(&mut at, attempt, limit).await)
+    }
+
+    async fn add_events(&self, events: &[Occurrence], now: OffsetDateTime) -> Result<()> {
+        let mut at = self.write().await?;
+        let done = events::add(&mut at, events, now).await;
+        self.finish(at, done).await
+    }
+
+    async fn events(&self, after: u64, limit: u32) -> Result<Vec<Occurrence>> {
+        let mut at = self.read_one().await?;
+        self.tell(events::after(&mut at, after, limit).await)
+    }
+
+    async fn last_event(&self) -> Result<u64> {
+        let mut at = self.read_one().await?;
+        self.tell(events::last(&mut at).await)
+    }
+
+    async fn prune_events(&self, before: OffsetDateTime, most: u64) -> Result<u64> {
+        let mut at = self.write().await?;
+        let done = events::prune(&mut at, before, most).await;
+        self.finish(at, done).await
+    }
+
+    async fn outbox(&self, now: OffsetDateTime, limit: u32) -> Result<Vec<Outgoing>> {
+        let mut at = self.read_one().await?;
+        self.tell(outbox::due(&mut at, now, limit).await)
+    }
+
+    async fn put_work(&self, work: &Work, due: OffsetDateTime) -> Result<()> {
+        let mut at = self.write().await?;
+        let done = outbox::put(&mut at, work, due).await;
+        self.finish(at, done).await
+    }
+
+    async fn keep_work(&self, outgoing: &Outgoing) -> Result<()> {
+        let mut at = self.write().await?;
+        let done = outbox::keep(&mut at, outgoing).await;
+        self.finish(at, done).await
+    }
+
+    async fn end_work(&self, id: i64, events: &[Occurrence], now: OffsetDateTime) -> Result<()> {
+        let mut at = self.write().await?;
+        let done = outbox::end(&mut at, id, events, now).await;
+        self.finish(at, done).await
+    }
+
+    async fn power(&self) -> Result<BTreeMap<NodeName, Power>> {
+        let mut at = self.read_one().await?;
+        self.tell(power::all(&mut at).await)
+    }
+
+    async fn power_of(&self, node: &NodeName) -> Result<Option<Power>> {
+        let mut at = self.read_one().await?;
+        self.tell(power::of(&mut at, node).await)
+    }
+
+    async fn set_power(&self, nodes: &[(NodeName, Option<Power>)]) -> Result<()> {
+        let mut at = self.write().await?;
+        let done = power::set(&mut at, nodes).await;
+        self.finish(at, done).await
     }
 
     async fn sightings(&self) -> Result<Vec<Sighting>> {

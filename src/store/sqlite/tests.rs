@@ -54,6 +54,7 @@ fn order() -> Order {
         mirror: "debian-13".parse().unwrap(),
         snapshot: "20261121T045300Z-3f9a2c41".parse().unwrap(),
         image: None,
+        fallback_of: None,
         variables: Merged::default(),
     }
 }
@@ -264,7 +265,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     sqlx::query("UPDATE schema_version SET version = 99").execute(&store.writer).await.unwrap();
     store.close().await;
     let told = SqliteStore::open(&folder.path().join("state.db")).await.unwrap_err().to_string();
-    assert!(told.contains("written by a newer kickctl (its tables are of version 99, this one knows 3)"), "{told}");
+    assert!(told.contains("written by a newer kickctl (its tables are of version 99, this one knows 4)"), "{told}");
 }
 
 #[tokio::test]
@@ -383,12 +384,7 @@ async fn what_a_killed_process_had_written_is_there() {
 
 #[test]
 fn every_state_reads_back() {
-    for state in [
-        State::Armed,
-        State::Booting { stage: crate::domain::attempt::BootStage::Kernel, fetches: 2 },
-        State::Finishing { first_boot: true },
-        State::Held { reason: "x".into() },
-    ] {
+    for (_, state) in State::every_kind() {
         let text = serde_json::to_string(&state).unwrap();
         assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state, "{text}");
     }

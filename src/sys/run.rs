@@ -1,0 +1,56 @@
+//! Short programs of others: a site's commands, and `ipmitool`.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+/// Most of what a program says that is kept, in characters.
+const MAX_SAID: usize = 2_000;
+
+/// Runs a program with these environment variables and this on its standard input, and gives what it wrote to standard output. It is killed
+/// when `limit` has passed, or when whoever waits for it gives up.
+///
+/// # Errors
+/// A sentence that names the program and what was wrong; what it wrote to standard error is part of it.
+pub async fn run(argv: &[String], env: &[(&str, &str)], input: &[u8], limit: Duration) -> Result<String, String> {
+    let Some((program, arguments)) = argv.split_first() else { return Err("there is no program to run".into()) };
+    let mut command = Command::new(program);
+    command.args(arguments).envs(env.iter().copied()).kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| format!("{program} could not be started: {error}"))?;
+    let stdin = child.stdin.take();
+    let talk = async {
+        if let Some(mut stdin) = stdin {
+            // A program that does not read its input is none the worse for it.
+            let _ = stdin.write_all(input).await;
+        }
+        child.wait_with_output().await
+    };
+    let output = match tokio::time::timeout(limit, talk).await {
+        Err(_) => return Err(format!("{program} did not end within {} s", limit.as_secs())),
+        Ok(Err(error)) => return Err(format!("{program}: {error}")),
+        Ok(Ok(output)) => output,
+    };
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().chars().take(MAX_SAID).collect::<String>();
+    if output.status.success() { Ok(said(&output.stdout)) } else { Err(format!("{program}: {}: {}", output.status, said(&output.stderr))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn sh(script: &str, limit: u64) -> Result<String, String> {
+        let argv = ["sh", "-c", script].map(str::to_owned);
+        run(&argv, &[("WHO", "node07")], b"input", Duration::from_secs(limit)).await
+    }
+
+    #[tokio::test]
+    async fn what_a_program_says_and_how_it_fails() {
+        assert_eq!(sh("echo $WHO; cat", 10).await.unwrap(), "node07\ninput");
+        assert_eq!(sh("echo no >&2; exit 3", 10).await.unwrap_err(), "sh: exit status: 3: no");
+        assert_eq!(sh("sleep 100", 1).await.unwrap_err(), "sh did not end within 1 s");
+        assert!(run(&["/nonexistent".into()], &[], b"", Duration::from_secs(1)).await.unwrap_err().contains("could not be started"));
+    }
+}
