@@ -1,13 +1,18 @@
-//! `docs/lifecycle.md` shows the tables that the code acts by, printed from that code.
+//! `docs/lifecycle.md` shows the tables that the code acts by and `docs/lifecycle.svg` the same as a picture, printed from that code.
 //! `KICKCTL_WRITE_DOCS=1 cargo test --test lifecycle_doc` writes them anew.
 #![allow(clippy::expect_used, reason = "test helpers")]
 
+#[path = "lifecycle_support/diagram.rs"]
+mod diagram;
+
 use std::fmt::Write as _;
 
+use diagram::{Arrows, diagram};
 use kickctl::domain::attempt::{Event, Limits, State, step};
 use kickctl::provision::decide::{Answer, Asker, REQUESTS, Request, decide};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/lifecycle.md");
+const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/lifecycle.svg");
 
 fn events() -> Vec<Event> {
     let text = || String::from("...");
@@ -60,6 +65,40 @@ fn transitions() -> String {
         .into_iter()
         .map(|(name, state)| std::iter::once(name.to_owned()).chain(events().iter().map(|event| transition(&state, event))).collect());
     table(titles, rows)
+}
+
+/// The state's name without its detail.
+fn coarse(state: &State) -> &'static str {
+    match state {
+        State::Armed => "armed",
+        State::Booting { .. } => "booting",
+        State::Starting => "starting",
+        State::Installing { .. } => "installing",
+        State::Finishing { .. } => "finishing",
+        State::Verified => "verified",
+        State::Failed(_) => "failed",
+        State::Fallback(_) => "fallback",
+        State::Held(_) => "held",
+    }
+}
+
+/// Every step that leads from one state to another, with the events that it is taken for.
+fn arrows() -> Arrows {
+    let mut arrows = Arrows::new();
+    for (_, state) in State::every_kind() {
+        for event in events() {
+            let Ok((next, _)) = step(&state, &event) else { continue };
+            let (from, to) = (coarse(&state), coarse(&next));
+            if from == to {
+                continue;
+            }
+            let words = arrows.entry((from, to)).or_default();
+            if !words.iter().any(|word| word == event.name()) {
+                words.push(event.name().to_owned());
+            }
+        }
+    }
+    arrows
 }
 
 fn request(request: Request) -> &'static str {
@@ -125,6 +164,17 @@ fn with_section(text: &str, name: &str, content: &str) -> String {
     let from = text.find(&begin).expect("the section begins") + begin.len();
     let to = text.find(&end).expect("the section ends");
     format!("{}{content}{}", &text[..from], &text[to..])
+}
+
+#[test]
+fn the_picture_shows_every_step_that_the_code_takes() {
+    let expected = diagram(&arrows(), ("failed", "armed", ["the next", "attempt"]));
+    if std::env::var_os("KICKCTL_WRITE_DOCS").is_some() {
+        std::fs::write(PICTURE, &expected).expect("docs/lifecycle.svg can be written");
+        return;
+    }
+    let picture = std::fs::read_to_string(PICTURE).expect("docs/lifecycle.svg");
+    assert!(picture == expected, "docs/lifecycle.svg is behind the code: KICKCTL_WRITE_DOCS=1 cargo test --test lifecycle_doc");
 }
 
 #[test]

@@ -138,7 +138,7 @@ impl Machine {
         let works = self.lab.head.store.outbox(OffsetDateTime::now_utc() + Span::days(2), 100).await.unwrap();
         let power = |own: kickctl::domain::outbox::Outgoing| match own.work {
             Work::Power { attempt, boot, .. } => Some((attempt, boot)),
-            Work::Notify { .. } => None,
+            Work::Notify { .. } | Work::Hook { .. } => None,
         };
         works.into_iter().filter_map(power).collect()
     }

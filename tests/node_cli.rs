@@ -563,6 +563,7 @@ async fn attempts_are_listed_shown_and_logged() {
         }
       ],
       "running": [],
+      "rollouts": [],
       "mirrors": [],
       "discovered": 0
     }

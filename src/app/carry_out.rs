@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 
 use super::change_attempt::update_attempt;
 use super::notify::notify;
+use super::run_hook::{give_up_hook, run_hook};
 use super::{Error, Head, Result};
 use crate::domain::attempt::{AttemptId, State};
 use crate::domain::name::NodeName;
@@ -24,7 +25,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// What came of one try.
-enum Outcome {
+pub(super) enum Outcome {
     /// It is done, or not wanted any more.
     Done(Vec<Occurrence>),
     /// A part is done; the rest is due after this time.
@@ -48,6 +49,7 @@ pub async fn due_work(head: &Head, now: OffsetDateTime) -> Result<Vec<Outgoing>>
 pub async fn carry_out(head: &Head, outgoing: Outgoing) -> Result<()> {
     let outcome = match outgoing.work.clone() {
         Work::Power { node, attempt, boot, step } => power(head, &node, attempt, boot, step).await?,
+        Work::Hook { node, rollout, hook } => run_hook(head, &node, rollout, hook).await?,
         Work::Notify { event, told } => match notify(&head.config.notify, &event, told).await {
             Ok(()) => Outcome::Done(vec![]),
             Err((told, problem)) => Outcome::Failed(Work::Notify { event, told }, problem),
@@ -64,15 +66,19 @@ pub async fn carry_out(head: &Head, outgoing: Outgoing) -> Result<()> {
         }
         Outcome::Failed(work, problem) => {
             tracing::error!("{} failed {MAX_TRIES} times and is given up: {problem}", work.kind());
-            head.store.end_work(outgoing.id, &given_up(&work, &problem, now), now).await?;
+            let events = given_up(head, &work, &problem, now).await?;
+            head.store.end_work(outgoing.id, &events, now).await?;
         }
     }
     Ok(())
 }
 
-fn given_up(work: &Work, problem: &str, now: OffsetDateTime) -> Vec<Occurrence> {
-    let Work::Power { node, .. } = work else { return vec![] };
-    vec![happened(node, format!("could not be switched, a hand is needed: {problem}"), now)]
+async fn given_up(head: &Head, work: &Work, problem: &str, now: OffsetDateTime) -> Result<Vec<Occurrence>> {
+    Ok(match work {
+        Work::Power { node, .. } => vec![happened(node, format!("could not be switched, a hand is needed: {problem}"), now)],
+        Work::Hook { node, rollout, hook } => vec![give_up_hook(head, node, *rollout, *hook, problem, now).await?],
+        Work::Notify { .. } => vec![],
+    })
 }
 
 fn happened(node: &NodeName, text: String, at: OffsetDateTime) -> Occurrence {

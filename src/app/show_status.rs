@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use super::Result;
 use super::list_attempts::AttemptSummary;
 use super::list_nodes::{NodeReport, list_nodes};
+use super::list_rollouts::{RolloutReport, open_rollouts};
 use super::list_running::{RunningNode, list_running};
 use super::refresh_mirror::last_refresh;
 use crate::domain::attempt::Class;
@@ -26,6 +27,8 @@ pub struct Status {
     pub attempts: Vec<AttemptSummary>,
     /// The diskless nodes that run.
     pub running: Vec<RunningNode>,
+    /// The rollouts that are not over.
+    pub rollouts: Vec<RolloutReport>,
     /// Mirrors that somebody should look at: held by a rollback, or not refreshed because it failed.
     pub mirrors: Vec<MirrorLine>,
     /// How many network-boot clients wait for `kickctl node approve`.
@@ -36,9 +39,8 @@ impl Status {
     /// True if something other than a sign of life has come since `before`.
     pub fn differs(&self, before: &Self) -> bool {
         let boots = |status: &Self| status.running.iter().map(|own| (own.node.clone(), own.version.clone())).collect::<Vec<_>>();
-        let all =
-            |status: &Self| (status.states.clone(), status.attempts.clone(), status.discovered, status.mirrors.clone(), boots(status));
-        all(self) != all(before)
+        let all = |status: &Self| (status.states.clone(), status.attempts.clone(), status.discovered, boots(status));
+        all(self) != all(before) || self.mirrors != before.mirrors || self.rollouts != before.rollouts
     }
 }
 
@@ -96,6 +98,7 @@ pub async fn show_status(store: &dyn Store, data: &DataDir) -> Result<Status> {
         states: states.into_iter().map(line).collect(),
         attempts: nodes.into_iter().filter_map(awaiting).filter(|attempt| !attempt.over || attempt.why.is_some()).collect(),
         running: list_running(store, &store.last_attempts().await?).await?,
+        rollouts: open_rollouts(store).await?.iter().map(RolloutReport::of).collect(),
         mirrors: mirrors(data)?,
         discovered: store.discovered().await?.len(),
     })

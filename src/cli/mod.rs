@@ -10,6 +10,7 @@ pub mod events;
 mod exit;
 pub mod explain;
 mod export;
+mod folded;
 mod group;
 mod image;
 mod init;
@@ -21,6 +22,7 @@ pub mod power;
 pub mod profile;
 mod progress;
 pub mod reinstall;
+pub mod rollout;
 pub mod serve;
 pub mod status;
 pub mod text;
@@ -85,6 +87,8 @@ pub enum Command {
     Attempt(attempt::Args),
     #[allow(missing_docs, reason = "a text here would replace the one of the arguments' type in --help")]
     Reinstall(reinstall::Args),
+    /// List, show, pause, resume and abort reinstallations of many nodes in waves
+    Rollout(rollout::Args),
     #[allow(missing_docs, reason = "as above")]
     Serve(serve::Args),
     /// List, show, check, render and assign profiles
@@ -159,6 +163,7 @@ async fn dispatch(cli: Cli) -> app::Result<Exit> {
         Command::Profile(args) => with(globals, async |context| profile::run(context, args).await).await,
         Command::Explain(args) => with(globals, async |context| explain::run(context, &args).await).await,
         Command::Reinstall(args) => with(globals, async |context| reinstall::run(context, &args).await).await,
+        Command::Rollout(args) => with(globals, async |context| rollout::run(context, args).await).await,
         Command::Status(args) => with(globals, async |context| status::run(context, &args).await).await,
         Command::Drift(args) => with(globals, async |context| drift::run(context, &args).await).await,
         Command::Events(args) => with(globals, async |context| events::run(context, &args).await).await,

@@ -9,11 +9,14 @@ use super::Exit;
 use super::confirm::confirm;
 use super::context::Context;
 use super::output::Record;
+use crate::app::begin_rollout::{Waves, begin_rollout};
+use crate::app::list_rollouts::{RolloutReport, find_rollout};
 use crate::app::reinstall::reinstall;
 use crate::app::{self, AttemptSummary, Error, Head, select_nodes};
 use crate::domain::attempt::{Attempt, State};
 use crate::domain::name::NodeName;
 use crate::domain::nodeset::{NodeSet, fold};
+use crate::domain::rollout::{Phase, RolloutState};
 
 /// Installs nodes anew when they next boot over the network; what is on the chosen disk is lost
 #[derive(Debug, clap::Args)]
@@ -22,7 +25,12 @@ Examples:
   kickctl reinstall node07                     arms an attempt; power the node on, or have it reboot
   kickctl reinstall 'node[01-64]' --yes=64     many nodes need their number
   kickctl reinstall node07 --wait              until it is verified (exit 0) or given up (exit 1)
-  kickctl reinstall @rack3 --dry-run           what would be installed")]
+  kickctl reinstall @rack3 --dry-run           what would be installed
+  kickctl reinstall 'node[01-64]' --yes=64 --canary 1 --max-parallel 16 --wait
+                                               a rollout: node01 alone, then waves of 16
+
+A rollout is carried on by `kickctl serve`, and pauses when nodes fail alike; `kickctl rollout status` shows it. Where the configuration has commands
+that drain nodes, every reinstallation is a rollout.")]
 pub struct Args {
     /// Nodes, such as node07, node[01-64], @group
     nodes: NodeSet,
@@ -32,6 +40,12 @@ pub struct Args {
     /// Switch no node off and on: they are installed when they next boot over the network
     #[arg(long)]
     no_power: bool,
+    /// Install this many nodes first, and no other before they are verified
+    #[arg(long, value_name = "N")]
+    canary: Option<usize>,
+    /// Install at most this many nodes at the same time
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    max_parallel: Option<usize>,
     /// Wait until every node is verified, runs its fallback, or is held
     #[arg(long)]
     wait: bool,
@@ -66,6 +80,9 @@ impl Record for Armed {
 pub(super) async fn run(context: &Context, args: &Args) -> app::Result<Exit> {
     let head = context.head().await?;
     let nodes: Vec<NodeName> = select_nodes(&*head.store, &args.nodes).await?.into_iter().map(|node| node.name).collect();
+    if args.canary.is_some() || args.max_parallel.is_some() || !head.config.drains.drain.is_empty() {
+        return roll_out(context, args, &head, &nodes).await;
+    }
     if args.dry_run {
         reinstall(&head, &nodes, false, true, OffsetDateTime::now_utc()).await?;
         context.note(&format!("{} can be installed; nothing was changed", fold(&nodes)));
@@ -74,6 +91,49 @@ pub(super) async fn run(context: &Context, args: &Args) -> app::Result<Exit> {
     confirm_installation(&nodes, args.yes)?;
     let armed = arm(context, &head, &nodes, !args.no_power).await?;
     if args.wait { wait(&head, &armed, args.timeout).await } else { Ok(Exit::Done) }
+}
+
+async fn roll_out(context: &Context, args: &Args, head: &Head, nodes: &[NodeName]) -> app::Result<Exit> {
+    let max_parallel = args.max_parallel.unwrap_or(nodes.len());
+    let waves = Waves { canary: args.canary.unwrap_or(0), max_parallel, cycle: !args.no_power };
+    if args.dry_run {
+        begin_rollout(head, nodes, waves, true, OffsetDateTime::now_utc()).await?;
+        context.note(&format!("{} can be installed in a rollout; nothing was changed", fold(nodes)));
+        return Ok(Exit::Done);
+    }
+    confirm_installation(nodes, args.yes)?;
+    let begun = begin_rollout(head, nodes, waves, false, OffsetDateTime::now_utc()).await?;
+    context.one(&RolloutReport::of(&begun))?;
+    context.note(&format!("rollout {0} is begun. `kickctl rollout status {0}` shows how far it has come", begun.id));
+    if args.wait { wait_for_rollout(head, begun.id, args.timeout).await } else { Ok(Exit::Done) }
+}
+
+/// Follows a rollout until it is over, or paused.
+async fn wait_for_rollout(head: &Head, id: u64, timeout: Option<u64>) -> app::Result<Exit> {
+    let begun = std::time::Instant::now();
+    let mut told = String::new();
+    loop {
+        let rollout = find_rollout(&*head.store, Some(id)).await?;
+        let report = RolloutReport::of(&rollout);
+        let now = format!("rollout {id} is {}: {}", report.state, super::rollout::phases(&report));
+        if now != told {
+            anstream::eprintln!("{now}");
+            told = now;
+        }
+        let (verified, why) = (rollout.count(&[Phase::Verified]), rollout.why.clone().unwrap_or_default());
+        match rollout.state {
+            RolloutState::Done if verified == rollout.nodes.len() => return Ok(Exit::Done),
+            RolloutState::Done if verified == 0 => return Ok(Exit::Failed),
+            RolloutState::Done => return Ok(Exit::Partly),
+            RolloutState::Paused => return Err(Error::Partly(format!("rollout {id} is paused: {why}"))),
+            RolloutState::Aborted => return Err(Error::Partly(format!("rollout {id} is aborted: {why}"))),
+            RolloutState::Running => {}
+        }
+        if timeout.is_some_and(|limit| begun.elapsed() >= Duration::from_secs(limit)) {
+            return Err(Error::TimedOut(format!("rollout {id} is not over: `kickctl rollout status {id}` shows where it stands")));
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// Asks for the number of nodes whose disks are about to be lost.

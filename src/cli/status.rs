@@ -8,7 +8,9 @@ use time::OffsetDateTime;
 
 use super::context::Context;
 use super::exit::Exit;
+use super::folded;
 use super::output::{Format, Record, table};
+use super::rollout::phases;
 use super::text::{harmless, moment, span};
 use crate::app::{self, AttemptSummary, Status, Store};
 use crate::domain::name::NodeName;
@@ -94,23 +96,13 @@ fn print(context: &Context, status: &Status) -> app::Result<bool> {
 fn picture(status: &Status) -> String {
     let states = status.states.iter().map(|line| vec![line.state.clone(), line.count.to_string(), line.nodes.clone()]);
     let now = OffsetDateTime::now_utc();
-    let attempts = status.attempts.iter().map(|attempt| {
-        vec![
-            attempt.node.to_string(),
-            attempt.number.to_string(),
-            harmless(&attempt.state),
-            percent(attempt),
-            span(now - attempt.since),
-            attempt.why.as_deref().map(harmless).unwrap_or_default(),
-        ]
-    });
     let mut text = match status.states.is_empty() {
         true => "there are no nodes yet: `kickctl node add` and `kickctl node import` make some\n".to_owned(),
         false => table(&["state", "count", "nodes"], states),
     };
     if !status.attempts.is_empty() {
         text += "\n";
-        text += &table(&["node", "attempt", "state", "percent", "for", "why"], attempts);
+        text += &table(&folded::COLUMNS, folded::rows(&status.attempts, now).into_iter());
     }
     if !status.running.is_empty() {
         let running = status.running.iter().map(|own| {
@@ -120,6 +112,10 @@ fn picture(status: &Status) -> String {
         });
         text += "\n";
         text += &table(&["node", "image", "version", "up", "seen before", ""], running);
+    }
+    for rollout in &status.rollouts {
+        text += &format!("\nrollout {} is {}: {}", rollout.id, rollout.state, phases(rollout));
+        text += &rollout.why.as_deref().map(|why| format!("; {}\n", harmless(why))).unwrap_or_else(|| "\n".into());
     }
     for mirror in &status.mirrors {
         if mirror.held {

@@ -48,6 +48,19 @@ pub struct ConfigFile {
     /// Who is told of what happens.
     #[serde(default)]
     pub notify: NotifyTable,
+    /// Reinstallations of many nodes.
+    #[serde(default)]
+    pub rollouts: RolloutsTable,
+}
+
+/// `[rollouts]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RolloutsTable {
+    /// A program that takes a node out of work, with its arguments.
+    pub drain: Option<Vec<String>>,
+    /// A program that gives a node back.
+    pub undrain: Option<Vec<String>>,
 }
 
 /// `[notify]`.

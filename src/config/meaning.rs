@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::file::{ConfigFile, DhcpTable, LimitsTable, NotifyTable};
+use super::file::{ConfigFile, DhcpTable, LimitsTable};
+use super::hooks::{Drains, Notify};
 use super::span::{Error, Source};
 use crate::domain::attempt::Limits;
 use crate::domain::lease::Pool;
-use crate::domain::occurrence::{self, What};
 use crate::domain::schedule::{self, Schedule};
 use crate::domain::subnet::Subnet;
 
@@ -51,19 +51,8 @@ pub struct Config {
     pub loaders: Option<PathBuf>,
     /// Who is told of what happens.
     pub notify: Notify,
-}
-
-/// Who is told of what happens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notify {
-    /// The URL that each event is posted to.
-    pub webhook: Option<String>,
-    /// The file with the key that what is posted is signed with.
-    pub secret_file: Option<PathBuf>,
-    /// The program that is run for each event, with its arguments; empty if there is none.
-    pub command: Vec<String>,
-    /// Which events.
-    pub on: Vec<What>,
+    /// What takes nodes out of work before they are installed, and gives them back.
+    pub drains: Drains,
 }
 
 /// DHCP. All but `mode`, `port`, `pool` and `lease` also goes into what `kickctl export` writes.
@@ -150,6 +139,7 @@ impl Config {
             refresh: check.refresh(file.refresh.at.as_deref())?,
             loaders: check.absolute("loaders.path", file.loaders.path)?,
             notify: check.notify(file.notify)?,
+            drains: check.drains(file.rollouts)?,
         };
         check.ports_differ(&config)?;
         Ok(config)
@@ -185,7 +175,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Turns text into values; each failure is located in the source.
-struct Check<'a>(&'a Source);
+pub(super) struct Check<'a>(pub(super) &'a Source);
 
 impl Check<'_> {
     fn parse<T: FromStr<Err: Display>>(&self, key: &str, text: &str, allowed: &str) -> Result<T, Error> {
@@ -209,7 +199,7 @@ impl Check<'_> {
         texts.iter().enumerate().map(|(at, text)| self.parse(&format!("{key}.{at}"), text, AN_ADDRESS)).collect()
     }
 
-    fn absolute(&self, key: &str, path: Option<PathBuf>) -> Result<Option<PathBuf>, Error> {
+    pub(super) fn absolute(&self, key: &str, path: Option<PathBuf>) -> Result<Option<PathBuf>, Error> {
         match path {
             Some(path) if !path.is_absolute() => Err(self.0.wrong(key, "is not an absolute path", "a path that starts with /")),
             other => Ok(other),
@@ -313,30 +303,6 @@ impl Check<'_> {
             Some("off") => Ok(Nfs::Off),
             Some(_) => Err(self.0.wrong("nfs", "is nobody who could serve", "\"embedded\", \"kernel\" or \"off\"")),
         }
-    }
-
-    fn notify(&self, table: NotifyTable) -> Result<Notify, Error> {
-        if let Some(url) = table.webhook.as_ref().filter(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
-            return Err(self.0.wrong("notify.webhook", format!("`{url}` is no URL"), "http://… or https://…"));
-        }
-        let command = table.command.unwrap_or_default();
-        if command.first().is_some_and(|program| !program.starts_with('/')) {
-            return Err(self.0.wrong("notify.command", "does not begin with an absolute path", "[\"/usr/local/bin/tell\", \"ARGUMENT\"]"));
-        }
-        let on = match table.on {
-            None => occurrence::ALL.into_iter().filter(|what| what.is_notable()).collect(),
-            Some(words) => words.iter().map(|word| self.notable(word)).collect::<Result<_, _>>()?,
-        };
-        Ok(Notify { webhook: table.webhook, secret_file: self.absolute("notify.secret_file", table.secret_file)?, command, on })
-    }
-
-    fn notable(&self, word: &str) -> Result<What, Error> {
-        let notable = |what: &What| what.is_notable();
-        let allowed = || occurrence::ALL.into_iter().filter(notable).map(What::word).collect::<Vec<_>>().join(", ");
-        word.parse()
-            .ok()
-            .filter(notable)
-            .ok_or_else(|| self.0.wrong("notify.on", format!("`{word}` is nothing that hooks are told of"), allowed()))
     }
 
     fn pool(&self, text: &str, subnet: Subnet, taken: impl Iterator<Item = (&'static str, Ipv4Addr)>) -> Result<Pool, Error> {

@@ -1,6 +1,7 @@
 //! What was written in TOML, and what it means.
 
 pub mod file;
+pub mod hooks;
 pub mod meaning;
 pub mod mirror_file;
 pub mod profile_file;
@@ -9,7 +10,8 @@ pub mod span;
 
 use std::path::{Path, PathBuf};
 
-pub use meaning::{Config, Dhcp, DhcpMode, Nfs, Notify};
+pub use hooks::{Drains, Notify};
+pub use meaning::{Config, Dhcp, DhcpMode, Nfs};
 pub use span::{Error, Source};
 
 /// Where the configuration is when neither `--config` nor `--data` says so.

@@ -18,6 +18,7 @@ pub mod outbox;
 pub mod package;
 pub mod power;
 pub mod profile;
+pub mod rollout;
 pub mod schedule;
 pub mod subnet;
 pub mod variables;

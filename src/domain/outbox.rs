@@ -38,6 +38,15 @@ pub enum Work {
         /// What is to be done next.
         step: PowerStep,
     },
+    /// Run the site's command that takes a node out of work for a rollout, or gives it back. Repeating it must do no harm.
+    Hook {
+        /// The node.
+        node: NodeName,
+        /// The rollout.
+        rollout: u64,
+        /// Which command.
+        hook: Hook,
+    },
     /// Tell the notification hooks.
     Notify {
         /// Of what.
@@ -57,11 +66,31 @@ pub enum PowerStep {
     On,
 }
 
+/// A site's command around a rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hook {
+    /// Take the node out of work.
+    Drain,
+    /// Give it back.
+    Undrain,
+}
+
+impl Hook {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Drain => "drain",
+            Self::Undrain => "undrain",
+        }
+    }
+}
+
 impl Work {
     /// The node it is about; with the node it is forgotten.
     pub fn node(&self) -> Option<&NodeName> {
         match self {
-            Self::Power { node, .. } => Some(node),
+            Self::Power { node, .. } | Self::Hook { node, .. } => Some(node),
             Self::Notify { .. } => None,
         }
     }
@@ -70,6 +99,7 @@ impl Work {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Power { .. } => "power",
+            Self::Hook { .. } => "hook",
             Self::Notify { .. } => "notify",
         }
     }

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::app::{Head, Result, expire_attempts::expire_attempts, prune_events::prune_events, settle_failures::settle_failures};
+use crate::app::{
+    Head, Result, advance_rollouts::advance_rollouts, expire_attempts::expire_attempts, prune_events::prune_events,
+    settle_failures::settle_failures,
+};
 pub use outbox::outbox;
 
 pub use refresh::due_mirrors;
@@ -25,6 +28,7 @@ pub async fn attempts(head: &Head) {
         let now = OffsetDateTime::now_utc();
         told("attempts were overdue", expire_attempts(head, EVERY, now).await);
         told("failed attempts were taken further", settle_failures(head, now).await);
+        told("rollouts were taken further", advance_rollouts(head, now).await);
     }
 }
 

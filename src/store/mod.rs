@@ -22,6 +22,7 @@ use crate::domain::outbox::{Outgoing, Work};
 use crate::domain::package::Installed;
 use crate::domain::power::Power;
 use crate::domain::profile::Assignment;
+use crate::domain::rollout::Rollout;
 use crate::domain::variables::Variables;
 
 pub use sqlite::SqliteStore;
@@ -63,6 +64,9 @@ pub enum Error {
     /// Somebody else changed the attempt since it was read.
     #[error("attempt {0} was changed by somebody else at the same moment: read it again and retry")]
     Stale(AttemptId),
+    /// Somebody else changed the rollout since it was read.
+    #[error("rollout {0} was changed by somebody else at the same moment: try again")]
+    StaleRollout(u64),
     /// The data base failed.
     #[error("state in {place}: {source}")]
     Database {
@@ -193,6 +197,8 @@ pub struct Arming<'a> {
 pub const MAX_LOG_LINES: u64 = 20_000;
 /// Most events kept; the oldest go first.
 pub const MAX_EVENTS: u64 = 20_000;
+/// Rollouts kept besides those that are not over.
+pub const MAX_ROLLOUTS: u64 = 100;
 /// Most discovered machines kept; the one seen longest ago makes room.
 pub const MAX_DISCOVERED: u64 = 1_000;
 
@@ -295,6 +301,14 @@ pub trait Store: Send + Sync {
     async fn keep_work(&self, outgoing: &Outgoing) -> Result<()>;
     /// Takes out what is done, and records the events that it led to, in one transaction.
     async fn end_work(&self, id: i64, events: &[Occurrence], now: OffsetDateTime) -> Result<()>;
+
+    /// All rollouts, the newest first.
+    async fn rollouts(&self) -> Result<Vec<Rollout>>;
+    /// Keeps a new rollout, with its events and what is to be done; returns it with its number. [`MAX_ROLLOUTS`] are kept.
+    async fn add_rollout(&self, rollout: &Rollout, along: &Along, now: OffsetDateTime) -> Result<Rollout>;
+    /// Writes a rollout back, with events and what is to be done, in one transaction, and raises its revision. [`Error::StaleRollout`] if it
+    /// was changed since it was read.
+    async fn save_rollout(&self, rollout: &Rollout, along: &Along, now: OffsetDateTime) -> Result<()>;
 
     /// How nodes are switched; nodes that are switched by hand are not among them.
     async fn power(&self) -> Result<BTreeMap<NodeName, Power>>;

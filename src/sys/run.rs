@@ -9,12 +9,32 @@ use tokio::process::Command;
 /// Most of what a program says that is kept, in characters.
 const MAX_SAID: usize = 2_000;
 
+/// What a program did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// Its exit status; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// What it wrote to standard output.
+    pub said: String,
+    /// What was wrong, with what it wrote to standard error; `None` if it succeeded.
+    pub problem: Option<String>,
+}
+
+/// As [`run_to_end`], for programs that can only succeed or fail.
+///
+/// # Errors
+/// As [`run_to_end`], and if it failed.
+pub async fn run(argv: &[String], env: &[(&str, &str)], input: &[u8], limit: Duration) -> Result<String, String> {
+    let ran = run_to_end(argv, env, input, limit).await?;
+    ran.problem.map_or(Ok(ran.said), Err)
+}
+
 /// Runs a program with these environment variables and this on its standard input, and gives what it wrote to standard output. It is killed
 /// when `limit` has passed, or when whoever waits for it gives up.
 ///
 /// # Errors
-/// A sentence that names the program and what was wrong; what it wrote to standard error is part of it.
-pub async fn run(argv: &[String], env: &[(&str, &str)], input: &[u8], limit: Duration) -> Result<String, String> {
+/// A sentence that names the program, if it could not be started or did not end.
+pub async fn run_to_end(argv: &[String], env: &[(&str, &str)], input: &[u8], limit: Duration) -> Result<Ran, String> {
     let Some((program, arguments)) = argv.split_first() else { return Err("there is no program to run".into()) };
     let mut command = Command::new(program);
     command.args(arguments).envs(env.iter().copied()).kill_on_drop(true);
@@ -34,7 +54,8 @@ pub async fn run(argv: &[String], env: &[(&str, &str)], input: &[u8], limit: Dur
         Ok(Ok(output)) => output,
     };
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().chars().take(MAX_SAID).collect::<String>();
-    if output.status.success() { Ok(said(&output.stdout)) } else { Err(format!("{program}: {}: {}", output.status, said(&output.stderr))) }
+    let problem = (!output.status.success()).then(|| format!("{program}: {}: {}", output.status, said(&output.stderr)));
+    Ok(Ran { code: output.status.code(), said: said(&output.stdout), problem })
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod nodes;
 mod outbox;
 mod packages;
 mod power;
+mod rollouts;
 mod rows;
 mod schema;
 
@@ -44,6 +45,7 @@ use crate::domain::occurrence::Occurrence;
 use crate::domain::outbox::{Outgoing, Work};
 use crate::domain::power::Power;
 use crate::domain::profile::Assignment;
+use crate::domain::rollout::Rollout;
 use crate::domain::variables::Variables;
 use fault::Fault;
 
@@ -317,6 +319,23 @@ impl Store for SqliteStore {
     async fn end_work(&self, id: i64, events: &[Occurrence], now: OffsetDateTime) -> Result<()> {
         let mut at = self.write().await?;
         let done = outbox::end(&mut at, id, events, now).await;
+        self.finish(at, done).await
+    }
+
+    async fn rollouts(&self) -> Result<Vec<Rollout>> {
+        let mut at = self.read_one().await?;
+        self.tell(rollouts::all(&mut at).await)
+    }
+
+    async fn add_rollout(&self, rollout: &Rollout, along: &Along, now: OffsetDateTime) -> Result<Rollout> {
+        let mut at = self.write().await?;
+        let done = rollouts::add(&mut at, rollout, along, now).await;
+        self.finish(at, done).await
+    }
+
+    async fn save_rollout(&self, rollout: &Rollout, along: &Along, now: OffsetDateTime) -> Result<()> {
+        let mut at = self.write().await?;
+        let done = rollouts::save(&mut at, rollout, along, now).await;
         self.finish(at, done).await
     }
 

@@ -7,11 +7,12 @@ use sqlx::{Row, SqliteConnection, SqlitePool};
 use super::fault::Fault;
 
 /// All migrations in order; the first brings version 1. A migration that was ever released never changes.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_diskless.sql"),
     include_str!("../migrations/0003_packages.sql"),
     include_str!("../migrations/0004_mend.sql"),
+    include_str!("../migrations/0005_rollouts.sql"),
 ];
 /// The version after all migrations.
 pub const KNOWN: i64 = MIGRATIONS.len() as i64;

@@ -265,7 +265,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     sqlx::query("UPDATE schema_version SET version = 99").execute(&store.writer).await.unwrap();
     store.close().await;
     let told = SqliteStore::open(&folder.path().join("state.db")).await.unwrap_err().to_string();
-    assert!(told.contains("written by a newer kickctl (its tables are of version 99, this one knows 4)"), "{told}");
+    assert!(told.contains("written by a newer kickctl (its tables are of version 99, this one knows 5)"), "{told}");
 }
 
 #[tokio::test]
