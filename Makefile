@@ -31,7 +31,7 @@ test:        ## unit and integration tests; then in QEMU both boot paths up to t
 	$(call lab,test-nfs.sh)
 	$(call lab,test-diskless.sh)
 
-test-full: test  ## besides: a refused disk, diskless nodes while the head changes, a whole installation by BIOS, and by UEFI with a reinstallation
+test-full: test  ## besides: a refused disk, diskless nodes while the head changes, a whole installation by BIOS, and by UEFI with drift and a reinstallation
 	$(call lab,test-gate.sh)
 	$(call lab,test-diskless-life.sh)
 	tests/lab/demo.sh

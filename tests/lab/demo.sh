@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The whole path, live: mirror a Debian, boot an empty virtual machine over the network, install it, boot it from its disk, hear it call home.
 #
-# DEMO_LAB=NAME (several at a time)   DEMO_FIRMWARE=bios|uefi   LOCAL_PACKAGES=DIR (what the upstream lacks)   DEMO_MINUTES=45 (give up after)   DEMO_AGAIN=1 (then reinstall the node)
+# DEMO_LAB=NAME (several at a time)   DEMO_FIRMWARE=bios|uefi   LOCAL_PACKAGES=DIR (what the upstream lacks)   DEMO_MINUTES=45 (give up after)
+# DEMO_AGAIN=1 (then a newer snapshot, which `drift` shows, and the node reinstalled)
 set -euo pipefail
 here="$(dirname "$(realpath "$0")")"
 # shellcheck source=tests/lab/cluster.sh
@@ -58,6 +59,54 @@ follow() {
     done
 }
 
+# site_package VERSION: a package of the site's own. Its priority brings it into the mirror, and into the base system.
+site_package() {
+    local tree="$work/site-package"
+    mkdir -p "$tree/DEBIAN" "$work/site"
+    printf '%s\n' 'Package: site-notes' "Version: $1" 'Architecture: all' 'Priority: important' 'Section: admin' \
+        'Maintainer: Site <site@example.org>' 'Description: what the site wants on every node' >"$tree/DEBIAN/control"
+    dpkg-deb --root-owner-group --build "$tree" "$work/site/site-notes_$1_all.deb" >/dev/null
+}
+
+# expect WHAT WANTED GOT
+expect() {
+    [ "$2" = "$3" ] || { printf '%s: expected "%s", got "%s"\n' "$@" >&2 && return 1; }
+    echo "  $1: ${3:-nothing}"
+}
+
+# site_package_set_up NODE VERSION: the installer's own log says that this version was installed, and no other.
+site_package_set_up() {
+    expect "the log of $1" "Setting up site-notes ($2) ..." "$(kick_head logs "$1" | grep -oE 'Setting up site-notes .*' | sort -u)"
+}
+# published: the mirror's snapshot. drifted NODE: what `drift` says of it, or nothing.
+published() { kick_head mirror show debian-13 -o json | jq -r .published.snapshot; }
+drifted() { kick_head drift "$1" -o json | jq -r '.[] | "\(.nodes) \(.packages) \(.changes | length) \(.running) \(.next) \(.by) \(.reported)"'; }
+
+# no_drift NODE
+no_drift() {
+    local told
+    told="$(drifted "$1")" # not as an argument: that it failed would be lost
+    expect "drift of $1" "" "$told"
+}
+
+# drift_appears NODE: the mirror gets a newer snapshot, in which one package of the node is newer; drift says so by the node's own report.
+drift_appears() {
+    local before waited told=""
+    site_package_set_up "$1" 1
+    no_drift "$1"
+    before="$(published)"
+    site_package 2
+    kick mirror refresh debian-13 -o json >"$work/refresh.json"
+    expect "the refresh brought (if it is more: upstream has changed meanwhile, try again)" "site-notes 1 2" \
+        "$(jq -r '.[].packages[] | "\(.name) \(.before) \(.after)"' "$work/refresh.json")"
+    for waited in {1..120}; do
+        told="$(drifted "$1")"
+        [[ "$told" != *" true" ]] || break
+        sleep 5
+    done
+    expect "drift of $1, try $waited: packages behind, other changes, from, to, by, reported" "$1 1 0 $before $(published) reinstall true" "$told"
+}
+
 # stage_table NODE: each stage of its last attempt, when it began since the node was armed, and how long it took.
 stage_table() {
     printf '  %-28s %10s %10s\n' stage began took
@@ -74,7 +123,8 @@ lab_up "$lab" 10.77.0.0/24
 say "init: one head, one bridge, no way out"
 kick_init 10.77.0.0/24
 say "mirror: Debian 13 from this machine's own upstream"
-kick_mirror debian-13
+[ -z "${DEMO_AGAIN:-}" ] || site_package 1
+kick_mirror debian-13 ${DEMO_AGAIN:+"$work/site"}
 say "serve: DHCP, TFTP, HTTP and syslog inside the namespace"
 kick_serve
 say "node07: an empty 8 GiB disk ($firmware)"
@@ -84,10 +134,14 @@ qemu-img create -q -f qcow2 "$work/node07.qcow2" 8G
 node_start node07 --mac 52:54:00:00:00:07 "--$firmware" --disk "$work/node07.qcow2" --vars "$work/node07.vars"
 follow node07
 if [ -n "${DEMO_AGAIN:-}" ]; then
+    say "a newer snapshot: what node07 lacks"
+    drift_appears node07
     say "node07 again: reinstalled, the same disk and firmware variables"
     kick_head reinstall node07 --yes=1
     node_reset node07
     follow node07
+    site_package_set_up node07 2
+    no_drift node07
 fi
 say "node07 is verified: installed over the network, booted from its own disk"
 stage_table node07

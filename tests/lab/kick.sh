@@ -24,12 +24,13 @@ kick_init() {
     printf '\n[limits]\nstall = "30min"\ninstall = "4h"\nfirst_boot = "30min"\n' >>"$KICK_DATA/kickctl.toml"
 }
 
-# kick_mirror NAME: define and fetch it. The site's own packages come from LOCAL_PACKAGES, or from beside the checkout when they are there.
+# kick_mirror NAME [DIR...]: define and fetch it. What upstream lacks comes from LOCAL_PACKAGES, or from beside the checkout when it is there;
+# more packages of the site's own from each DIR.
 kick_mirror() {
-    local beside local_packages
+    local beside local_packages more=("${@:2}")
     beside="$(repository_root)/../shared/debian-installer-13"
     local_packages="${LOCAL_PACKAGES:-$([ ! -d "$beside" ] || realpath "$beside")}"
-    kick mirror add "$1" --from-host ${local_packages:+--local "$local_packages"}
+    kick mirror add "$1" --from-host ${local_packages:+--local "$local_packages"} "${more[@]/#/--local=}"
     kick mirror sync "$1"
 }
 
