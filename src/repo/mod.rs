@@ -3,6 +3,7 @@
 pub mod compress;
 pub mod deb;
 pub mod glob;
+pub mod iso9660;
 pub mod openpgp;
 pub mod path;
 pub mod rpm;
