@@ -13,6 +13,7 @@ use kickctl::app::{DataDir, Head, SqliteStore, Store, list_profiles::list_profil
 use kickctl::config::{Config, Source};
 use kickctl::domain::attempt::{Attempt, Order, State};
 use kickctl::domain::mac::MacAddr;
+use kickctl::domain::mirror::LiveFiles;
 use kickctl::domain::name::ProfileName;
 use kickctl::domain::node::{Arch, Node};
 use kickctl::domain::profile::ProfileKind;
@@ -50,10 +51,15 @@ fn node(name: &str, last: u8, address: Ipv4Addr) -> Node {
 }
 
 async fn lab() -> Lab {
+    lab_of("debian-13", ProfileKind::Preseed, None).await
+}
+
+/// A head whose nodes are installed by a profile, from the mirror of its name.
+async fn lab_of(profile: &str, kind: ProfileKind, live: Option<LiveFiles>) -> Lab {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = TempDir::new().unwrap();
     let data = DataDir::new(folder.path());
-    snapshot(&data);
+    snapshot(&data, profile, live);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let text = format!(
@@ -63,11 +69,12 @@ async fn lab() -> Lab {
     let store = SqliteStore::open(&data.state()).await.unwrap();
     store.add_nodes(&[node("node07", 7, NODE), node("node08", 8, OTHER)]).await.unwrap();
     let library = list_profiles(&data).unwrap();
-    let profile: ProfileName = "debian-13".parse().unwrap();
+    let mirror = profile.parse().unwrap();
+    let profile: ProfileName = profile.parse().unwrap();
     let order = Order {
-        kind: ProfileKind::Preseed,
+        kind,
         profile_digest: library.digest(&profile).unwrap(),
-        mirror: "debian-13".parse().unwrap(),
+        mirror,
         snapshot: SNAPSHOT.parse().unwrap(),
         image: None,
         fallback_of: None,
@@ -250,6 +257,59 @@ async fn an_installation_from_the_first_script_to_the_call_home() {
     let home = lab.state(&attempt).await;
     assert_eq!((home.state, home.progress.home.unwrap()["root_uuid"].as_str()), (State::Verified, Some("1234")));
     assert_eq!(told(send(Request::Script).await).await, Answer::LocalDisk);
+}
+
+#[tokio::test]
+async fn cloud_inits_files_are_there_for_the_boot_token_until_the_installer_takes_over() {
+    let live = LiveFiles { image: "medium.iso".into(), title: "Ubuntu-Server".into(), manifests: vec![] };
+    let lab = lab_of("ubuntu-24.04", ProfileKind::Autoinstall, Some(live)).await;
+    let attempt = lab.armed("node07").await;
+    let (boot, report) = (lab.token(&attempt, Purpose::Boot), lab.token(&attempt, Purpose::Report));
+    let send = |request| lab.send(request, &boot, &report, NODE);
+    let script = send(Request::Script).await.text().await.unwrap();
+    let seed = format!(" autoinstall ds=nocloud;s={}/boot/{boot}/ ", lab.base);
+    let image = format!(" url={}/snapshots/ubuntu-24.04/{SNAPSHOT}/medium.iso ", lab.base);
+    assert!(script.contains(&seed) && script.contains(&image) && !script.contains(&report), "{script}");
+
+    let file = async |name: &str, from: Ipv4Addr| {
+        let client = Client::builder().local_address(IpAddr::V4(from)).no_proxy().build().unwrap();
+        client.get(format!("{}/boot/{boot}/{name}", lab.base)).send().await.unwrap()
+    };
+    assert_eq!(file("initrd.gz", NODE).await.text().await.unwrap(), "an initial RAM disk");
+    let files = ["user-data", "meta-data", "vendor-data"];
+    for name in files {
+        let text = file(name, NODE).await.text().await.unwrap();
+        assert!(!text.is_empty() && !text.contains(&report), "{name}: {text}");
+        assert_eq!(file(name, OTHER).await.status(), StatusCode::FORBIDDEN, "{name} for another node");
+    }
+    let id = attempt.id;
+    assert_eq!(file("meta-data", NODE).await.text().await.unwrap(), format!("instance-id: kickctl-{id}\nlocal-hostname: \"node07\"\n"));
+    // Another installer's answers, the complete file that the take-over brings, and what cloud-init asks for in vain.
+    for name in ["preseed.cfg", "ks.cfg", "autoinstall.yaml", "network-config"] {
+        assert_eq!(file(name, NODE).await.status(), StatusCode::FORBIDDEN, "{name}");
+    }
+    let takeover = send(Request::TakeOver).await.text().await.unwrap();
+    assert!(takeover.contains(&report) && takeover.contains("late-commands:"), "{takeover}");
+    for name in files {
+        assert_eq!(file(name, NODE).await.status(), StatusCode::FORBIDDEN, "{name}: the boot token is dead");
+    }
+    let yes = send(Request::Gate).await.text().await.unwrap();
+    assert!(yes.starts_with("storage:\n") && yes.contains("path: /dev/vda, ") && yes.ends_with("# kickctl: yes\n"), "{yes}");
+    assert_eq!(send(Request::LateScript).await.status(), StatusCode::OK);
+    assert_eq!(told(send(Request::Script).await).await, Answer::LocalDisk);
+    assert_eq!(send(Request::Home).await.status(), StatusCode::OK);
+    assert_eq!(lab.state(&attempt).await.state, State::Verified);
+}
+
+#[tokio::test]
+async fn a_debian_installation_has_no_files_of_cloud_init() {
+    let lab = lab().await;
+    let boot = lab.token(&lab.armed("node07").await, Purpose::Boot);
+    let client = Client::builder().local_address(IpAddr::V4(NODE)).no_proxy().build().unwrap();
+    for name in ["user-data", "meta-data", "vendor-data", "ks.cfg"] {
+        let answer = client.get(format!("{}/boot/{boot}/{name}", lab.base)).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ impl Machine {
     /// A node that was ordered to be installed, and falls back to a root in memory.
     async fn ordered(variables: serde_json::Value) -> Self {
         let lab = lab("[dhcp]\nmode = \"server\"\n").await;
-        snapshot(&lab.head.data);
+        snapshot(&lab.head.data, "debian-13", None);
         let store = &lab.head.store;
         let mut node = store.node(&name()).await.unwrap().unwrap();
         node.variables = serde_json::from_value(variables).unwrap();

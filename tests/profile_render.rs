@@ -172,7 +172,8 @@ fn the_shipped_profiles_are_whole() {
     let library = library();
     let names: Vec<String> = library.iter().map(|entry| entry.profile.name.to_string()).collect();
     let diskless = ["debian-13-nfs", "debian-13-nfs-rw", "debian-13-ram", "debian-13-ram-usr"];
-    assert_eq!(names, [&["base", "debian-13"], &diskless[..], &["diskless", "fedora", "kickstart", "rocky-9"]].concat());
+    let others = ["diskless", "fedora", "kickstart", "rocky-9", "ubuntu-24.04"];
+    assert_eq!(names, [&["autoinstall", "base", "debian-13"], &diskless[..], &others].concat());
     for name in diskless {
         assert!(library.kind(&name.parse().unwrap()).unwrap().is_diskless());
         assert_eq!(library.image(&name.parse().unwrap()).unwrap().unwrap().as_str(), "worker");

@@ -3,68 +3,21 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod profile_support;
+#[path = "profile_support/web.rs"]
+mod web;
 
 use std::fs;
-use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
 use kickctl::domain::disk::Bus;
 use kickctl::domain::node::Firmware;
 use kickctl::provision::{gate_answer, inventory};
 use profile_support::{TOKEN, context, printed, render, run, settings};
 use tempfile::TempDir;
-
-/// A head that answers the same to everything, and remembers what it was asked.
-#[derive(Clone)]
-struct Head {
-    said: Arc<Mutex<(StatusCode, String)>>,
-    heard: Arc<Mutex<Vec<(String, String, String)>>>,
-    address: SocketAddr,
-}
-
-impl Head {
-    async fn start(status: u16, body: &str) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let head = Self { said: Arc::default(), heard: Arc::default(), address: listener.local_addr().unwrap() };
-        head.say(status, body);
-        let router = Router::new().fallback(answer).with_state(head.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        head
-    }
-
-    fn say(&self, status: u16, body: &str) {
-        *self.said.lock().unwrap() = (StatusCode::from_u16(status).unwrap(), body.to_owned());
-    }
-
-    fn heard(&self) -> Vec<(String, String, String)> {
-        self.heard.lock().unwrap().clone()
-    }
-
-    /// Waits until something was heard that fits.
-    async fn hears(&self, fits: impl Fn(&(String, String, String)) -> bool) -> (String, String, String) {
-        for _ in 0..600 {
-            if let Some(found) = self.heard().into_iter().find(&fits) {
-                return found;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("never heard; but {:?}", self.heard());
-    }
-}
-
-async fn answer(State(head): State<Head>, uri: Uri, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
-    let token = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    head.heard.lock().unwrap().push((uri.path().to_owned(), token, String::from_utf8_lossy(&body).into_owned()));
-    head.said.lock().unwrap().clone()
-}
+use web::{Head, Running};
 
 /// An installer's file system, as far as the scripts look at it, after the take-over.
 struct Installer {
@@ -115,20 +68,19 @@ impl Installer {
 
     fn start(&self, script: &str) -> Running {
         let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
-        let child = Command::new("busybox")
-            .args(["ash", self.path("kickctl").join(script).to_str().unwrap()])
-            .env("PATH", path)
-            .env("KICKCTL_DIR", self.path("kickctl"))
-            .env("KICKCTL_ROOT", self.path("root"))
-            .env("KICKCTL_CONSOLE", self.path("console"))
-            .env("KICKCTL_LOG", self.path("syslog"))
-            .env("KICKCTL_SYS", self.path("sys"))
-            .env("KICKCTL_DEV", self.path("dev"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Running(child)
+        Running::start(
+            Command::new("busybox")
+                .args(["ash", self.path("kickctl").join(script).to_str().unwrap()])
+                .env("PATH", path)
+                .env("KICKCTL_DIR", self.path("kickctl"))
+                .env("KICKCTL_ROOT", self.path("root"))
+                .env("KICKCTL_CONSOLE", self.path("console"))
+                .env("KICKCTL_LOG", self.path("syslog"))
+                .env("KICKCTL_SYS", self.path("sys"))
+                .env("KICKCTL_DEV", self.path("dev"))
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped()),
+        )
     }
 
     async fn console_says(&self, text: &str) {
@@ -139,32 +91,6 @@ impl Installer {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         panic!("`{text}` never came: {}", self.read("console"));
-    }
-}
-
-/// A script that is ended with the test.
-struct Running(Child);
-
-impl Running {
-    async fn ended(&mut self) -> bool {
-        for _ in 0..600 {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                return status.success();
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("still running");
-    }
-
-    fn runs(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_none()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 
@@ -349,15 +275,14 @@ async fn the_first_boot_calls_home_and_removes_itself() {
     fs::write(root.join(files[2]), render(&context("", Firmware::Bios), "firstboot")).unwrap();
     fs::write(root.join("etc/os-release"), "PRETTY_NAME=\"Debian GNU/Linux 13 (trixie) ü&=%\"\n").unwrap();
     fs::write(root.join("etc/machine-id"), "0123456789abcdef0123456789abcdef\n").unwrap();
-    let child = Command::new("bash")
-        .arg(root.join(files[2]))
-        .env("KICKCTL_ROOT", root)
-        .env("KICKCTL_HOST", head.address.ip().to_string())
-        .env("KICKCTL_PORT", head.address.port().to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut running = Running(child);
+    let mut running = Running::start(
+        Command::new("bash")
+            .arg(root.join(files[2]))
+            .env("KICKCTL_ROOT", root)
+            .env("KICKCTL_HOST", head.address.ip().to_string())
+            .env("KICKCTL_PORT", head.address.port().to_string())
+            .stdout(Stdio::piped()),
+    );
     head.hears(|(path, _, _)| path == "/report/home").await;
     assert!(running.runs() && root.join(files[0]).exists(), "it waits for a yes");
     head.say(200, "ok\n");

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use super::{Error, Result, rpm_definition};
 use crate::config::Source;
-use crate::config::mirror_file::{self, Archive, DirectoryTable, MirrorFile};
+use crate::config::mirror_file::{self, Archive, DirectoryTable, MediumTable, MirrorFile};
 use crate::domain::mirror::{Mirror, PackageFormat, Upstream};
 use crate::domain::name::MirrorName;
 use crate::mirror::deb::host_sources::{self, HostSource};
 use crate::mirror::directory::packages;
 use crate::mirror::layout::MirrorDir;
 use crate::mirror::shipped::{SHIPPED, shipped};
-use crate::mirror::{keys, sync};
+use crate::mirror::{keys, medium, sync};
 use crate::sys::atomic;
 use crate::sys::data_dir::DataDir;
 
@@ -30,7 +30,8 @@ pub struct MirrorRequest {
     pub security_url: Option<String>,
     /// Keyrings to verify the archives with.
     pub keyring: Vec<PathBuf>,
-    /// A directory that is to be the mirror: RPM repositories with their metadata, a kickstart tree, a mounted medium; or plain packages.
+    /// A directory that is to be the mirror: RPM repositories with their metadata, a kickstart tree, a mounted medium; or plain packages. Or the
+    /// image of a live medium.
     pub path: Option<PathBuf>,
     /// Which packages a plain directory holds; `None`: those that it holds now.
     pub packages: Option<PackageFormat>,
@@ -70,7 +71,7 @@ pub async fn add_mirror(data: &DataDir, request: &MirrorRequest) -> Result<Added
     let mirror = file.meaning(&source, &request.name)?;
     let rings: Vec<&[PathBuf]> = match &mirror.upstream {
         Upstream::Debian(debian) => debian.sources.iter().map(|source| source.keyring.as_slice()).collect(),
-        Upstream::Directory(_) => Vec::new(),
+        Upstream::Directory(_) | Upstream::Medium(_) => Vec::new(),
         Upstream::Rpm(rpm) => rpm.repositories.iter().map(|repository| repository.keys.as_slice()).collect(),
     };
     rings.into_iter().try_for_each(|ring| keys::keyring(ring).map(drop))?;
@@ -115,6 +116,15 @@ pub fn read_mirror(data: &DataDir, name: &MirrorName) -> Result<Mirror> {
 /// The definition of a mirror that is a directory.
 fn directory(request: &MirrorRequest, path: &Path) -> Result<(Source, MirrorFile)> {
     let path = std::path::absolute(path).map_err(|error| io("find the directory", path, error))?;
+    if path.is_file() {
+        return live_medium(request, path);
+    }
+    if path.join("casper").is_dir() && request.packages.is_none() {
+        return Err(Error::Usage(format!(
+            "{} is a live medium that is mounted: name its image, the .iso file, which is what nodes run from",
+            path.display()
+        )));
+    }
     if !path.is_dir() {
         return Err(Error::Usage(format!("the directory {} is not there", path.display())));
     }
@@ -128,6 +138,16 @@ fn directory(request: &MirrorRequest, path: &Path) -> Result<(Source, MirrorFile
         None => packages::format_of(&path, &packages::list(&path, None)?).map_err(|error| Error::Usage(error.to_string()))?,
     };
     let file = MirrorFile { directory: Some(DirectoryTable { path, packages, publish_as: None }), ..MirrorFile::default() };
+    Ok((Source::new("the command line", ""), file))
+}
+
+/// The definition of a mirror that is the image of a live medium.
+fn live_medium(request: &MirrorRequest, image: PathBuf) -> Result<(Source, MirrorFile)> {
+    if request.packages.is_some() || !request.keyring.is_empty() {
+        return Err(Error::Usage(format!("{} is a file: --packages and --keyring are for directories", image.display())));
+    }
+    medium::check(&image)?;
+    let file = MirrorFile { medium: Some(MediumTable { image }), ..MirrorFile::default() };
     Ok((Source::new("the command line", ""), file))
 }
 

@@ -11,7 +11,7 @@ use super::diskless_material::DisklessMaterial;
 use super::head::Head;
 use super::{Result, material};
 use crate::domain::attempt::Event;
-use crate::domain::profile::{Installer, ProfileKind};
+use crate::domain::profile::ProfileKind;
 use crate::provision::decide::Request;
 
 /// A file of an attempt.
@@ -21,10 +21,8 @@ pub enum Name {
     Kernel,
     /// The installer's initial RAM disk.
     Initrd,
-    /// The answers to the Debian installer's questions.
-    Preseed,
-    /// The kickstart file.
-    Kickstart,
+    /// What an installer reads before it takes over, by its name.
+    Answers(&'static str),
     /// A diskless node's own archive.
     Archive,
     /// A diskless node's compressed root, by its name.
@@ -36,8 +34,7 @@ impl Name {
     fn is_for(self, kind: ProfileKind) -> bool {
         match self {
             Self::Kernel | Self::Initrd => true,
-            Self::Preseed => kind == ProfileKind::Preseed,
-            Self::Kickstart => kind == ProfileKind::Kickstart,
+            Self::Answers(file) => kind.installer().is_some_and(|installer| installer.boot_files().contains(&file)),
             Self::Archive | Self::Root(_) => kind.is_diskless(),
         }
     }
@@ -65,7 +62,7 @@ pub async fn boot_file(head: &Head, token: &str, name: Name, peer: Ipv4Addr, sen
     }
     let made = match granted.attempt.order.kind.installer() {
         None => diskless_file(head, &granted, name).await,
-        Some(installer) => installer_file(head, &granted, name, installer).await,
+        Some(_) => installer_file(head, &granted, name).await,
     };
     let content = match made {
         Ok(Some(content)) => content,
@@ -87,12 +84,12 @@ pub async fn boot_file(head: &Head, token: &str, name: Name, peer: Ipv4Addr, sen
     Ok(Some(content))
 }
 
-async fn installer_file(head: &Head, granted: &Granted, name: Name, installer: Installer) -> Result<Option<Content>> {
+async fn installer_file(head: &Head, granted: &Granted, name: Name) -> Result<Option<Content>> {
     let material = material::gather(head, &granted.node, &granted.attempt).await?;
     Ok(match name {
         Name::Kernel => Some(Content::File(material.kernel_path())),
         Name::Initrd => Some(Content::File(material.initrd_path())),
-        Name::Preseed | Name::Kickstart => Some(Content::Text(material.render(installer.answers(), None)?)),
+        Name::Answers(file) => Some(Content::Text(material.render(file, None)?)),
         Name::Archive | Name::Root(_) => None,
     })
 }
@@ -104,6 +101,6 @@ async fn diskless_file(head: &Head, granted: &Granted, name: Name) -> Result<Opt
         Name::Initrd => Some(Content::File(material.initrd_path())),
         Name::Archive => Some(Content::Bytes(material.archive().bytes())),
         Name::Root(name) => material.root_path(name).map(Content::File),
-        Name::Preseed | Name::Kickstart => None,
+        Name::Answers(_) => None,
     })
 }

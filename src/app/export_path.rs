@@ -14,7 +14,7 @@ pub(super) fn export_path(node: &NodeName, order: &Order) -> Option<String> {
     match order.kind {
         ProfileKind::NfsRo | ProfileKind::RamUsr => Some(format!("/images/{}/{}", image.name, image.version)),
         ProfileKind::NfsRw => Some(format!("/images/{}/{}/rw/{node}", image.name, image.version)),
-        ProfileKind::Ram | ProfileKind::Preseed | ProfileKind::Kickstart => None,
+        ProfileKind::Ram | ProfileKind::Preseed | ProfileKind::Kickstart | ProfileKind::Autoinstall => None,
     }
 }
 
@@ -35,6 +35,6 @@ pub(super) fn export_root(data: &DataDir, node: &NodeName, order: &Order) -> Opt
     match order.kind {
         ProfileKind::NfsRo | ProfileKind::RamUsr => Some(dir.version(&image.version).root()),
         ProfileKind::NfsRw => Some(work(data, &image.name, node).join("root")),
-        ProfileKind::Ram | ProfileKind::Preseed | ProfileKind::Kickstart => None,
+        ProfileKind::Ram | ProfileKind::Preseed | ProfileKind::Kickstart | ProfileKind::Autoinstall => None,
     }
 }

@@ -22,7 +22,7 @@ use crate::provision::context::{AttemptFacts, Context, Secrets};
 use crate::provision::kickstart::{self, Release};
 use crate::provision::library::Library;
 use crate::provision::variables::{Filesystem, Label};
-use crate::provision::{Machine, Settings, gate, kernel_args, preseed};
+use crate::provision::{Machine, Settings, autoinstall, gate, kernel_args, preseed};
 
 /// The files that a profile must render besides the installer's answers.
 pub const FILES: [&str; 2] = ["takeover.sh", "late.sh"];
@@ -201,11 +201,11 @@ impl<'a> Bench<'a> {
         let packages = self.snapshots.get(&key).unwrap_or(&none);
         let place = format!("snapshot {} of mirror {}", snapshot.id, snapshot.mirror);
         let mut findings = match installer(&snapshot, node) {
-            Ok(files) if files.tree.is_some() != (reads == Installer::Kickstart) => {
+            Ok(files) if files.installer() != reads => {
                 let problem = format!("has no installer that reads {}", reads.answers());
                 return Ok(vec![Finding::of(node, &place, problem, "name another mirror in the profile, or another profile")]);
             }
-            Ok(_) if reads == Installer::Kickstart => vec![],
+            Ok(_) if reads != Installer::Preseed => vec![],
             Ok(files) => missing_udebs(node, &settings, &files, packages, &place),
             Err(error) => vec![Finding::of(node, &place, error.to_string(), "")],
         };
@@ -248,6 +248,7 @@ fn missing_udebs(node: &Node, settings: &Settings, files: &InstallerFiles, packa
 fn missing_packages(node: &Node, context: &Context, packages: &SnapshotPackages, place: &str) -> Vec<Finding> {
     let finding = |(name, why): (String, &'static str)| {
         let remedy = match packages.like(&name).as_slice() {
+            [] if context.mirror.live.is_some() => "the medium does not carry it: take it out of the profile".to_owned(),
             [] => "add it to the mirror's filter and sync, or take it out of the profile".to_owned(),
             near => format!("it has {}; or add it to the mirror's filter and sync", near.join(", ")),
         };
@@ -259,10 +260,10 @@ fn missing_packages(node: &Node, context: &Context, packages: &SnapshotPackages,
 fn wrong_files(library: &Library, node: &Node, context: &Context) -> Vec<Finding> {
     let secrets = Secrets::new(&context.settings, crate::provision::context::MASK);
     let mut findings = Vec::new();
-    let answers = context.kind.answers();
-    for file in std::iter::once(answers).chain(FILES) {
+    let (answers, boot_files) = (context.kind.answers(), context.kind.boot_files());
+    for file in boot_files.iter().copied().chain(FILES) {
         // As it will be served: a boot file that asks for a secret must fail here.
-        let secrets = (file != answers).then_some(&secrets);
+        let secrets = (!boot_files.contains(&file)).then_some(&secrets);
         match render(library, context, file, secrets) {
             Ok(text) if file == answers => findings.extend(wrong_answers(node, context, file, &text)),
             Ok(_) => {}
@@ -270,7 +271,15 @@ fn wrong_files(library: &Library, node: &Node, context: &Context) -> Vec<Finding
         }
     }
     let machine = Machine { kind: context.kind, firmware: context.node.firmware, memory: 1 << 30 };
-    findings.extend(wrong_answers(node, context, "the write gate's answer", &gate::answer("/dev/sda", &context.settings, machine)));
+    let yes = gate::answer("/dev/sda", &context.settings, machine);
+    match gate::added_to(context.kind) {
+        None => findings.extend(wrong_answers(node, context, "the write gate's answer", &yes)),
+        // As the installer reads both.
+        Some(file) => match render(library, context, file, None) {
+            Ok(text) => findings.extend(wrong_answers(node, context, &format!("{file} with the write gate's answer"), &(text + &yes))),
+            Err(error) => findings.push(Finding::of(node, file, error.to_string(), "")),
+        },
+    }
     let arguments = kernel_args(context);
     if arguments.len() > MAX_ARGUMENTS {
         let problem = format!("{} bytes; the kernel reads {MAX_ARGUMENTS}", arguments.len());
@@ -282,6 +291,7 @@ fn wrong_files(library: &Library, node: &Node, context: &Context) -> Vec<Finding
 fn wrong_answers(node: &Node, context: &Context, file: &str, text: &str) -> Vec<Finding> {
     let found = match context.kind {
         Installer::Preseed => preseed::lint(text),
+        Installer::Autoinstall => autoinstall::lint(text),
         Installer::Kickstart => kickstart::lint(text, context.mirror.release.unwrap_or(Release::NEWEST)),
     };
     found.into_iter().map(|found| Finding::of(node, format!("{file}:{}", found.line), found.problem, found.remedy)).collect()

@@ -49,7 +49,7 @@ pub async fn render_profile(
     match file.unwrap_or(answers) {
         KERNEL_ARGUMENTS => Ok(kernel_args(&context) + "\n"),
         GATE => Ok(gate::answer("/dev/DISK", &context.settings, Machine { kind: installer, firmware, memory: SHOWN_MEMORY })),
-        file if file == answers => render(&bench.library, &context, file, None),
+        file if installer.boot_files().contains(&file) => render(&bench.library, &context, file, None),
         file => {
             let all = Secrets::new(&context.settings, crate::provision::context::MASK);
             let shown = if secrets { all } else { all.masked() };

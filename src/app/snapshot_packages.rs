@@ -4,7 +4,7 @@ mod rpm;
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::{Error, Result};
@@ -38,6 +38,9 @@ impl SnapshotPackages {
                     read_into(&index, if udebs { &mut names.udebs } else { &mut names.packages })?;
                 }
             }
+        }
+        for manifest in snapshot.installers.iter().filter_map(|installer| installer.live.as_ref()).flat_map(|live| &live.manifests) {
+            manifest_into(&tree.join(manifest), &mut names.packages)?;
         }
         for repository in &snapshot.repositories {
             rpm::read_into(tree, repository, &mut names.packages)?;
@@ -73,6 +76,16 @@ fn components(tree: &Path, suite: &PublishedSuite) -> BTreeSet<String> {
 fn index(folder: &Path) -> Option<(PathBuf, Compression)> {
     let forms = [("Packages", Compression::None), ("Packages.xz", Compression::Xz), ("Packages.gz", Compression::Gz)];
     forms.into_iter().map(|(name, compression)| (folder.join(name), compression)).find(|(path, _)| path.is_file())
+}
+
+/// A list of what a root file system holds: `NAME[:ARCH] VERSION` a line; snaps stand in it as `snap:NAME`.
+fn manifest_into(path: &Path, names: &mut BTreeSet<String>) -> Result<()> {
+    let failed = |source| Error::Io { what: format!("read {}", path.display()), source };
+    let mut text = String::new();
+    File::open(path).and_then(|file| file.take(MAX_INDEX).read_to_string(&mut text)).map_err(failed)?;
+    let words = text.lines().filter_map(|line| line.split_whitespace().next()).filter(|word| !word.starts_with("snap:"));
+    names.extend(words.filter_map(|word| word.split(':').next()).map(str::to_owned));
+    Ok(())
 }
 
 fn read_into((path, compression): &(PathBuf, Compression), names: &mut BTreeSet<String>) -> Result<()> {

@@ -50,6 +50,7 @@ enum MirrorCommand {
   kickctl mirror add rocky-9 --keyring /srv/keys/RPM-GPG-KEY-Rocky-9
   kickctl mirror add dvd --path /mnt/dvd
   kickctl mirror add local --path /srv/packages
+  kickctl mirror add ubuntu-24.04 --path /srv/ubuntu-24.04.2-live-server-amd64.iso
 
 Addresses and keyrings come from this machine's apt sources (--from-host) or from --url; suites from the definition.")]
     Add(Add),
@@ -154,8 +155,8 @@ struct Add {
     #[arg(long, value_name = "URL")]
     security_url: Option<String>,
     /// A directory that is the mirror: RPM repositories with their repodata/, a kickstart tree, a mounted medium; or .deb or .rpm files,
-    /// anywhere below, without metadata. Copied, never linked
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["from_host", "url", "security_url", "local", "file"])]
+    /// anywhere below, without metadata. Copied, never linked. Or a file: the image of Ubuntu's live server
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["from_host", "url", "security_url", "local", "file"])]
     path: Option<PathBuf>,
     /// Take the directory for plain packages of this format, even if it has metadata or is empty [deb, rpm]
     #[arg(long, value_name = "FORMAT", requires = "path", conflicts_with = "keyring")]

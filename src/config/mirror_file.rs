@@ -2,6 +2,7 @@
 
 mod debian;
 mod directory;
+mod medium;
 mod rpm;
 
 use std::num::NonZeroU32;
@@ -16,6 +17,7 @@ use crate::domain::schedule::{self, Schedule};
 
 pub use debian::{Archive, InstallerTable, SourceTable};
 pub use directory::DirectoryTable;
+pub use medium::MediumTable;
 pub use rpm::{RepositoryTable, TreeTable};
 
 /// Snapshots that `prune` keeps unless the definition says otherwise.
@@ -46,6 +48,9 @@ pub struct MirrorFile {
     /// A plain directory of packages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<DirectoryTable>,
+    /// An installation medium that runs from itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub medium: Option<MediumTable>,
     /// Which are taken; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<FilterTable>,
@@ -107,6 +112,8 @@ impl MirrorFile {
             return Err(source.wrong(&format!("local.{at}"), "is not an absolute path", "a directory such as /srv/packages"));
         }
         let upstream = match (self.sources.is_empty(), self.repositories.is_empty()) {
+            (true, true) if self.directory.is_none() && self.medium.is_some() => Upstream::Medium(medium::meaning(self, source)?),
+            _ if self.medium.is_some() => return Err(source.wrong("medium", "does not go with other sources", "two mirrors")),
             (true, true) => Upstream::Directory(directory::meaning(self, source)?),
             _ if self.directory.is_some() => {
                 return Err(source.wrong("directory", "does not go with other sources", "two mirrors, or `local` in the other one"));

@@ -57,15 +57,21 @@ const SHIPPED: &[Shipped] = shipped! {
     "base": [
         "profile.toml", "lib.sh.hbs", "inventory.sh.hbs", "gate.sh.hbs", "watch.sh.hbs", "finish.sh.hbs", "handover.sh.hbs",
         "late-fetch.sh.hbs", "late.sh.hbs", "firstboot.hbs", "firstboot.service.hbs", "packages-units.sh.hbs", "efi-order.sh.hbs",
+        "takeover.sh.hbs", "onerror.sh.hbs", "live.sh.hbs", "apt.sh.hbs", "grub.sh.hbs",
+    ],
+    "autoinstall": [
+        "profile.toml", "user-data.hbs", "meta-data.hbs", "vendor-data.hbs", "autoinstall.yaml.hbs", "installer.sh.hbs", "prepare.sh.hbs",
+        "distribution.sh.hbs", "closing.sh.hbs",
     ],
     "debian-13": [
         "profile.toml", "preseed.cfg.hbs", "takeover.sh.hbs", "installer.sh.hbs", "steps.awk.hbs", "distribution.sh.hbs", "closing.sh.hbs",
     ],
     "fedora": ["profile.toml"],
     "kickstart": [
-        "profile.toml", "ks.cfg.hbs", "takeover.sh.hbs", "installer.sh.hbs", "onerror.sh.hbs", "distribution.sh.hbs", "closing.sh.hbs",
+        "profile.toml", "ks.cfg.hbs", "installer.sh.hbs", "prepare.sh.hbs", "distribution.sh.hbs", "closing.sh.hbs",
     ],
     "rocky-9": ["profile.toml"],
+    "ubuntu-24.04": ["profile.toml"],
     "diskless": ["profile.toml"],
     "debian-13-nfs": ["profile.toml"],
     "debian-13-nfs-rw": ["profile.toml"],

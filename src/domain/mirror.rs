@@ -2,6 +2,7 @@
 
 mod debian;
 mod directory;
+mod medium;
 mod rpm;
 mod snapshot;
 mod updates;
@@ -12,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 pub use debian::{DebianMirror, DebianSource, Filter, Installer};
 pub use directory::{DirectoryMirror, PackageFormat};
+pub use medium::MediumMirror;
 pub use rpm::{Addresses, KickstartTree, Repository, RpmFilter, RpmMirror};
-pub use snapshot::{InstallerFiles, PublishedRepository, PublishedSuite, Snapshot, TreeFiles, UpstreamState};
+pub use snapshot::{InstallerFiles, LiveFiles, PublishedRepository, PublishedSuite, Snapshot, TreeFiles, UpstreamState};
 pub use updates::{is_security, is_updates};
 
 use super::name::MirrorName;
@@ -46,6 +48,8 @@ pub enum Upstream {
     Rpm(RpmMirror),
     /// A directory of packages.
     Directory(DirectoryMirror),
+    /// An installation medium that runs from itself.
+    Medium(MediumMirror),
 }
 
 impl Mirror {
@@ -55,6 +59,7 @@ impl Mirror {
             Upstream::Debian(debian) => debian.filter.is_none(),
             Upstream::Rpm(rpm) => rpm.filter.is_none() && !rpm.merge,
             Upstream::Directory(_) => false,
+            Upstream::Medium(_) => true,
         };
         is_whole && self.local.is_empty()
     }

@@ -34,6 +34,8 @@ pub enum ProfileKind {
     Preseed,
     /// Installs to the local disk with Anaconda, the installer of Fedora and of Red Hat Enterprise Linux and its rebuilds, and a kickstart file.
     Kickstart,
+    /// Installs to the local disk with Ubuntu's live server installer (subiquity) and an autoinstall file.
+    Autoinstall,
     /// Runs from an image over NFS, read-only for all, with a tmpfs of its own laid over it.
     NfsRo,
     /// Runs from a copy of an image over NFS that it may change: one node at a time, to make the image's next version.
@@ -52,6 +54,8 @@ pub enum Installer {
     Preseed,
     /// Anaconda, which reads a kickstart file.
     Kickstart,
+    /// Ubuntu's subiquity, which is given an autoinstall file as cloud-init's user data.
+    Autoinstall,
 }
 
 impl Installer {
@@ -60,6 +64,17 @@ impl Installer {
         match self {
             Self::Preseed => "preseed.cfg",
             Self::Kickstart => "ks.cfg",
+            Self::Autoinstall => "user-data",
+        }
+    }
+
+    /// All templates that are rendered for the boot token, so without secrets: the answers, and what cloud-init's NoCloud source asks for
+    /// beside them.
+    pub const fn boot_files(self) -> &'static [&'static str] {
+        match self {
+            Self::Preseed => &["preseed.cfg"],
+            Self::Kickstart => &["ks.cfg"],
+            Self::Autoinstall => &["user-data", "meta-data", "vendor-data"],
         }
     }
 }
@@ -70,6 +85,7 @@ impl ProfileKind {
         match self {
             Self::Preseed => Some(Installer::Preseed),
             Self::Kickstart => Some(Installer::Kickstart),
+            Self::Autoinstall => Some(Installer::Autoinstall),
             Self::NfsRo | Self::NfsRw | Self::Ram | Self::RamUsr => None,
         }
     }
@@ -94,6 +110,7 @@ impl ProfileKind {
         match self {
             Self::Preseed => "preseed",
             Self::Kickstart => "kickstart",
+            Self::Autoinstall => "autoinstall",
             Self::NfsRo => "nfs-ro",
             Self::NfsRw => "nfs-rw",
             Self::Ram => "ram",

@@ -81,7 +81,7 @@ pub fn advisories(dir: &MirrorDir, mirror: &Mirror, snapshot: &Snapshot, baselin
     let mut found = match &mirror.upstream {
         Upstream::Debian(definition) => deb::advisories::of(dir, definition, snapshot, &held, baseline)?,
         Upstream::Rpm(_) => rpm::advisories::of(&tree, snapshot, &held, baseline)?,
-        Upstream::Directory(_) => Vec::new(),
+        Upstream::Directory(_) | Upstream::Medium(_) => Vec::new(),
     };
     let order = |advisory: &Advisory| (!advisory.is_security(), advisory.severity, advisory.id.clone());
     found.sort_by_key(order);
@@ -101,6 +101,7 @@ pub fn check(mirror: &Mirror) -> Result<()> {
         }
         Upstream::Rpm(_) => return Ok(()),
         Upstream::Directory(_) => "it is a plain directory of packages, which has no advisories",
+        Upstream::Medium(_) => "it is an installation medium, which has no advisories",
     };
     Err(Error::Usage(format!("mirror {}: {text}", mirror.name)))
 }

@@ -6,6 +6,7 @@
 //! deb       Debian archives
 //! rpm       RPM repositories
 //! directory a plain directory of packages
+//! medium    an installation medium that runs from itself
 //! contents  the packages of a snapshot; advisories: what was fixed
 //! fetch     fetches what the object store lacks            (network)
 //! assemble  a tree of hard links, root metadata last       (files)
@@ -25,6 +26,7 @@ pub mod fetch;
 mod format;
 pub mod keys;
 pub mod layout;
+pub mod medium;
 mod progress;
 pub mod prune;
 pub mod publish;

@@ -10,6 +10,7 @@ use super::directory::Directory;
 use super::fetch::Tools;
 use super::format::{Format, Gathered, may_have_changed};
 use super::layout::MirrorDir;
+use super::medium::Medium;
 use super::rpm::Rpm;
 use super::{Error, Result, assemble, record};
 use crate::domain::checksum::Sha256;
@@ -121,6 +122,7 @@ impl Sync<'_> {
             Upstream::Debian(definition) => self.run_as(&Debian { sync: self, definition }).await,
             Upstream::Rpm(definition) => self.run_as(&Rpm { sync: self, definition }).await,
             Upstream::Directory(definition) => self.run_as(&Directory { sync: self, definition }).await,
+            Upstream::Medium(definition) => self.run_as(&Medium { sync: self, definition }).await,
         }
     }
 

@@ -43,6 +43,7 @@ pub fn verify(dir: &MirrorDir, snapshot: &Snapshot, key: Option<&Keyring>, now: 
     let mut expected = Expected::default();
     super::deb::expected(&tree, snapshot, key, now, &mut expected);
     super::rpm::expected(&tree, snapshot, key, now, &mut expected);
+    super::medium::expected(&tree, snapshot, &mut expected);
     findings.problems = expected.problems;
     let checked: Vec<(u64, Option<String>)> =
         expected.files.par_iter().map(|(path, entry)| (entry.size, check(&tree, path, *entry).err())).collect();

@@ -11,6 +11,7 @@ pub fn kernel_args(context: &Context) -> String {
     let mut words = match context.kind {
         Installer::Preseed => debian_installer(context),
         Installer::Kickstart => anaconda(context),
+        Installer::Autoinstall => subiquity(context),
     };
     words.retain(|word| !word.is_empty());
     words.join(" ")
@@ -39,6 +40,27 @@ fn anaconda(context: &Context) -> Vec<String> {
     words.push(format!("inst.syslog={}:{}", context.head.address, context.head.syslog_port));
     words.extend(consoles(context));
     words.push(context.settings.installer_args.as_str().to_owned());
+    words
+}
+
+/// Those of Ubuntu's live server and its installer; of the installed system after `---`, from where curtin takes them over.
+///
+/// - Casper fetches the image that `url=` names into memory and runs from it, if the name ends in `.iso`; `netboot=url` says so outright.
+/// - cloud-init would take `url=` for a file of its own and fetch the image once more: `cloud-config-url=` comes before that.
+/// - `autoinstall` says that nobody is to be asked before disks are written to. NoCloud adds file names to `s=` as they are, so it ends in a slash.
+/// - The interface whose address stands in `BOOTIF=` is the one that `ip=dhcp` configures.
+fn subiquity(context: &Context) -> Vec<String> {
+    let image = context.mirror.live.as_deref().unwrap_or_default();
+    let mut words = vec!["ip=dhcp".to_owned()];
+    words.extend(context.node.mac.map(|mac| format!("BOOTIF={}", mac.bootif())));
+    words.extend(["netboot=url".to_owned(), format!("url={}{}/{image}", context.head.url, context.mirror.directory)]);
+    words.extend(["cloud-config-url=/dev/null".to_owned(), "autoinstall".to_owned()]);
+    words.push(format!("ds=nocloud;s={}/", context.attempt.boot_url));
+    words.extend(consoles(context));
+    words.push(context.settings.installer_args.as_str().to_owned());
+    words.push("---".into());
+    words.extend(consoles(context));
+    words.push(context.settings.kernel_args.as_str().to_owned());
     words
 }
 

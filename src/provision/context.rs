@@ -106,6 +106,8 @@ pub struct MirrorFacts {
     pub tree: Option<String>,
     /// The release of the kickstart tree.
     pub release: Option<Release>,
+    /// The image that a live medium's installer runs from, within the snapshot.
+    pub live: Option<String>,
 }
 
 /// A suite of the installed system's sources.
@@ -211,7 +213,9 @@ impl MirrorFacts {
     /// What a snapshot offers to a node of this architecture: Debian suites, or RPM repositories and a kickstart tree. Without `security`
     /// those that only bring updates are left out. `None` if the snapshot has neither.
     pub fn of(snapshot: &Snapshot, host: &str, arch: Arch, security: bool) -> Option<Self> {
-        let tree = snapshot.installers.iter().find(|installer| installer.arch == arch).and_then(|installer| installer.tree.as_ref());
+        let installer = snapshot.installers.iter().find(|installer| installer.arch == arch);
+        let tree = installer.and_then(|installer| installer.tree.as_ref());
+        let live = installer.and_then(|installer| installer.live.as_ref());
         let facts = Self {
             name: snapshot.mirror.clone(),
             snapshot: snapshot.id.clone(),
@@ -225,8 +229,14 @@ impl MirrorFacts {
             repositories: repositories::of(snapshot, security),
             tree: tree.map(|tree| tree.root.clone()),
             release: tree.and_then(|tree| Release::of_tree(&tree.family, &tree.version)),
+            live: live.map(|live| live.image.clone()),
         };
-        if facts.repositories.is_empty() { facts.with_suites(snapshot, security) } else { Some(facts) }
+        match (facts.repositories.is_empty(), snapshot.suites.is_empty()) {
+            (false, _) => Some(facts),
+            // A live medium installs what it holds, with an archive or without.
+            (true, true) => facts.live.is_some().then_some(facts),
+            (true, false) => facts.with_suites(snapshot, security),
+        }
     }
 
     /// The first suite that is no appendix of another is installed; its `-updates` and `-security` join it where they are wanted and the
@@ -301,6 +311,9 @@ impl Context {
             "users": self.users(),
             "language": self.language(),
             "rpm": self.repositories(),
+            "archive_keyring": self.archive_keyring(),
+            "apt": self.archive(),
+            "all_updates": self.settings.upgrade == Upgrade::Full,
         });
         view["derived"] = derived;
         // The node's own line comes first and is not repeated.

@@ -80,6 +80,7 @@ pub fn context(toml: &str, firmware: Firmware) -> Context {
             repositories: vec![],
             tree: None,
             release: None,
+            live: None,
         },
         attempt: AttemptFacts {
             id: 3,

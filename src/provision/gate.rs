@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::autoinstall::autoinstall_answer;
 use super::kickstart::kickstart_answer;
 use super::variables::{Filesystem, Label, Settings, Swap};
 use crate::domain::disk::{Disk, NoDisk};
@@ -11,6 +12,8 @@ use crate::domain::profile::Installer;
 
 /// Least size of the root partition in MB: a base system with its kernel and room to unpack.
 const LEAST_ROOT: u64 = 1500;
+/// The same for Ubuntu's server, which is unpacked whole.
+const LEAST_UBUNTU_ROOT: u64 = 6000;
 /// The same for a base system of RPM packages, which brings more firmware.
 pub(super) const LEAST_RPM_ROOT: u64 = 3000;
 /// What a UEFI machine's system partition gets, in MB.
@@ -35,6 +38,15 @@ pub fn answer(disk: &str, settings: &Settings, machine: Machine) -> String {
     match machine.kind {
         Installer::Preseed => gate_answer(disk, settings, machine.firmware),
         Installer::Kickstart => kickstart_answer(disk, settings, machine.firmware, machine.memory),
+        Installer::Autoinstall => autoinstall_answer(disk, settings, machine.firmware, machine.memory),
+    }
+}
+
+/// The template that the yes is added to before the installer reads both as one; `None` where the yes stands by itself.
+pub const fn added_to(installer: Installer) -> Option<&'static str> {
+    match installer {
+        Installer::Autoinstall => Some("autoinstall.yaml"),
+        Installer::Preseed | Installer::Kickstart => None,
     }
 }
 
@@ -84,7 +96,7 @@ pub enum Refusal {
         /// What is needed, in MB.
         needed: u64,
     },
-    /// Swap follows the memory, and Anaconda's partitioning knows no share of it.
+    /// Swap follows the memory, and only the Debian installer's partitioner knows a share of it.
     #[error("the installer did not say how much memory there is, and `swap` follows it: set `swap` to a size")]
     NoMemory,
 }
@@ -95,7 +107,7 @@ pub enum Refusal {
 /// [`Refusal`] with what the administrator can do about it.
 pub fn choose_disk<'a>(settings: &Settings, machine: Machine, disks: &'a [Disk]) -> Result<&'a Disk, Refusal> {
     let disk = settings.disk.choose(disks)?;
-    if machine.kind == Installer::Kickstart && machine.memory == 0 && matches!(settings.swap, Swap::Memory(_)) {
+    if machine.kind != Installer::Preseed && machine.memory == 0 && matches!(settings.swap, Swap::Memory(_)) {
         return Err(Refusal::NoMemory);
     }
     let needed = least_size(settings, machine);
@@ -108,14 +120,18 @@ pub fn choose_disk<'a>(settings: &Settings, machine: Machine, disks: &'a [Disk])
 
 /// The least size of a disk in MB. For the Debian installer, swap that follows the memory counts as nothing: it makes do with less.
 fn least_size(settings: &Settings, machine: Machine) -> u64 {
-    let kickstart = machine.kind == Installer::Kickstart;
+    let counts = machine.kind != Installer::Preseed;
     let swap = match settings.swap {
         Swap::Bytes(bytes) => megabytes(bytes),
-        Swap::Memory(share) if kickstart => megabytes(machine.memory / u64::from(share.max(1))),
+        Swap::Memory(share) if counts => megabytes(machine.memory / u64::from(share.max(1))),
         Swap::Memory(_) | Swap::None => 0,
     };
     let start = if machine.firmware == Firmware::Uefi { ESP } else { 1 };
-    let root = if kickstart { LEAST_RPM_ROOT } else { LEAST_ROOT };
+    let root = match machine.kind {
+        Installer::Preseed => LEAST_ROOT,
+        Installer::Kickstart => LEAST_RPM_ROOT,
+        Installer::Autoinstall => LEAST_UBUNTU_ROOT,
+    };
     let partitions = settings.partitions.iter().map(|partition| megabytes(partition.size.0));
     partitions.fold(root + start, u64::saturating_add).saturating_add(swap)
 }
@@ -128,7 +144,7 @@ fn label(settings: &Settings, firmware: Firmware) -> &'static str {
     }
 }
 
-const fn name(filesystem: Filesystem) -> &'static str {
+pub(super) const fn name(filesystem: Filesystem) -> &'static str {
     match filesystem {
         Filesystem::Ext4 => "ext4",
         Filesystem::Xfs => "xfs",

@@ -1,6 +1,7 @@
 //! What to serve, decided purely: the boot decision, the loader table, loader scripts, rendering, tokens.
 
 pub mod arguments;
+pub mod autoinstall;
 pub mod choices;
 pub mod context;
 pub mod cpio;

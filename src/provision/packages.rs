@@ -22,6 +22,7 @@ impl Context {
         match (self.settings.kernel.as_str(), self.kind) {
             ("default", Installer::Preseed) => format!("linux-image-{}", self.node.arch.debian()),
             ("default", Installer::Kickstart) => "kernel".to_owned(),
+            ("default", Installer::Autoinstall) => "linux-generic".to_owned(),
             (named, _) => named.to_owned(),
         }
     }
@@ -31,7 +32,7 @@ impl Context {
     pub fn packages(&self) -> Vec<String> {
         let settings = &self.settings;
         let names = match self.kind {
-            Installer::Preseed => DEBIAN,
+            Installer::Preseed | Installer::Autoinstall => DEBIAN,
             Installer::Kickstart => RPM,
         };
         let mut packages: Vec<String> = settings.packages.iter().map(|name| name.as_str().to_owned()).collect();
@@ -85,6 +86,8 @@ impl Context {
     pub fn required_packages(&self) -> Vec<(String, &'static str)> {
         let mut all = vec![(self.kernel(), "variable `kernel`")];
         all.extend(match self.kind {
+            // The rest of the base system is on the medium, as a root file system.
+            Installer::Autoinstall => vec![],
             Installer::Preseed => self.debian_base(),
             Installer::Kickstart => self.rpm_base(),
         });

@@ -64,6 +64,7 @@ impl<'a> Renderer<'a> {
         engine.register_helper("sh", Box::new(sh));
         engine.register_helper("join", Box::new(join));
         engine.register_helper("default", Box::new(default));
+        engine.register_helper("json", Box::new(json));
         engine.register_helper("if", Box::new(Branch { on: true }));
         engine.register_helper("unless", Box::new(Branch { on: false }));
         for (name, template) in &templates {
@@ -108,7 +109,7 @@ impl<'a> Renderer<'a> {
                 (format!("there is no template `{name}` to include"), "add it to the profile as NAME.hbs, or to one that it extends")
             }
             RenderErrorReason::HelperNotFound(name) => {
-                (format!("there is no helper `{name}`"), "helpers are sh, join, default and those of Handlebars")
+                (format!("there is no helper `{name}`"), "helpers are sh, join, default, json and those of Handlebars")
             }
             reason => (reason.to_string(), "see docs/profiles.md for what templates can use"),
         };
@@ -144,6 +145,12 @@ fn join(helper: &Helper<'_>, _: &Handlebars<'_>, _: &Data, _: &mut RenderContext
     let between = helper.param(1).and_then(|param| param.value().as_str()).unwrap_or(" ");
     let items: Vec<String> = value.value().as_array().map(|items| items.iter().map(text).collect()).unwrap_or_default();
     Ok(out.write(&items.join(between))?)
+}
+
+/// JSON is YAML too: text comes in quotes, so that nothing of it is taken for a number or a truth value.
+fn json(helper: &Helper<'_>, _: &Handlebars<'_>, _: &Data, _: &mut RenderContext<'_, '_>, out: &mut dyn Output) -> Reply {
+    let value = helper.param(0).filter(|param| !param.is_value_missing()).ok_or(RenderErrorReason::MissingVariable(path_of(helper)))?;
+    Ok(out.write(&value.value().to_string())?)
 }
 
 fn default(helper: &Helper<'_>, _: &Handlebars<'_>, _: &Data, _: &mut RenderContext<'_, '_>, out: &mut dyn Output) -> Reply {

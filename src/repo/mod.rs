@@ -3,6 +3,7 @@
 pub mod compress;
 pub mod deb;
 pub mod glob;
+pub mod iso9660;
 mod lzma2;
 pub mod openpgp;
 pub mod path;

@@ -74,8 +74,11 @@ pub(super) async fn file(
     let name = match file.as_str() {
         "linux" | "vmlinuz" => Name::Kernel,
         "initrd.gz" | "initrd.img" => Name::Initrd,
-        "preseed.cfg" => Name::Preseed,
-        "ks.cfg" => Name::Kickstart,
+        "preseed.cfg" => Name::Answers("preseed.cfg"),
+        "ks.cfg" => Name::Answers("ks.cfg"),
+        "user-data" => Name::Answers("user-data"),
+        "meta-data" => Name::Answers("meta-data"),
+        "vendor-data" => Name::Answers("vendor-data"),
         "node.cpio" => Name::Archive,
         "root.squashfs" => Name::Root("root.squashfs"),
         "base.squashfs" => Name::Root("base.squashfs"),

@@ -3,7 +3,7 @@
 //! | route | for |
 //! |---|---|
 //! | `GET /boot.ipxe`, `GET /script?mac=...` | loaders |
-//! | `GET /boot/TOKEN/FILE` | booting nodes: `linux`, `initrd.gz`, `preseed.cfg` or `ks.cfg`, `takeover.sh` |
+//! | `GET /boot/TOKEN/FILE` | booting nodes: `linux`, `initrd.gz`, `preseed.cfg`, `ks.cfg` or `user-data`, `meta-data` and `vendor-data`, `takeover.sh` |
 //! | `GET /boot/TOKEN/FILE` | diskless nodes: `vmlinuz`, `initrd.img`, `node.cpio`, `root.squashfs`, `base.squashfs` |
 //! | `POST /boot/TOKEN/takeover` | diskless nodes: report token and secrets, once |
 //! | `POST /report/EVENT`, `GET /report/late.sh` | installers and installed systems, report token as bearer |

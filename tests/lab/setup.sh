@@ -7,7 +7,8 @@ sections=("${@:-demo}")
 base=(qemu-system-x86 qemu-utils ovmf ipxe ipxe-qemu seabios iproute2 socat curl ca-certificates debian-archive-keyring gpgv gcc libc6-dev jq)
 clients=(dnsmasq-base isc-dhcp-server isc-dhcp-client udhcpc atftp tftp-hpa debootstrap debconf-utils apt-utils dpkg-dev gpg gpgv kea-admin xz-utils openssl
     tcpdump shellcheck busybox dash zstd bzip2 cpio systemd bsdutils mount dnf dnf-plugins-core createrepo-c rpm alien python3-venv fdisk e2fsprogs kmod
-    libnfs-utils rpcbind util-linux mmdebstrap squashfs-tools openssh-client openipmi ipmitool)
+    libnfs-utils rpcbind util-linux mmdebstrap squashfs-tools openssh-client openipmi ipmitool xorriso genisoimage python3-yaml python3-jsonschema
+    python3-configobj python3-jinja2 python3-jsonpatch python3-oauthlib python3-requests python3-netifaces)
 peers=(aptly reprepro createrepo-c apt-utils gpg time jq nfs-ganesha nfs-ganesha-vfs libnfs-utils libnfs-dev rpcbind procps mmdebstrap squashfs-tools openssh-client)
 
 packages=()
@@ -76,10 +77,26 @@ from_pip() {
     /usr/bin/python3 -m venv "$place"
     "$place/bin/pip" install -q "$1==$2"
 }
+
+# cloud-init, for its check of user data: unpacked, never installed. As a package it would set up this machine at its next boot.
+cloud_init="$target/cloud-init"
+unpack_cloud_init() {
+    local folder
+    [ ! -e "$cloud_init/usr/lib/python3/dist-packages/cloudinit/config/schema.py" ] || return 0
+    echo "setup: unpacking cloud-init into $cloud_init"
+    folder="$(mktemp -d)"
+    download() { (cd "$folder" && apt-get download -qq -o APT::Sandbox::User=root cloud-init); }
+    download 2>/dev/null || { as_root apt-get update -qq -o DPkg::Lock::Timeout=300 && download; }
+    rm -rf "$cloud_init"
+    dpkg-deb -x "$folder"/cloud-init_*.deb "$cloud_init"
+    rm -rf "$folder"
+}
+
 # Anaconda's parser of kickstart files, in the version of src/provision/kickstart/syntax.txt, which a test compares with it; OpenStack's Redfish emulator.
 case " ${sections[*]} " in *" test "*)
     from_pip pykickstart 3.78
     from_pip sushy-tools 2.2.0
+    unpack_cloud_init
     ;;
 esac
 

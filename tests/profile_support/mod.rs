@@ -70,6 +70,7 @@ pub fn context(toml: &str, firmware: Firmware) -> Context {
             repositories: vec![],
             tree: None,
             release: None,
+            live: None,
         },
         attempt: AttemptFacts {
             id: 3,
@@ -112,10 +113,32 @@ pub fn kickstart_context(profile: &str, toml: &str, firmware: Firmware) -> Conte
     context
 }
 
-/// Renders a file as it is served: the installer's answers without secrets, everything else with them.
+/// The context of node07 under Ubuntu's profile, with a medium that carries an archive of its own.
+pub fn autoinstall_context(toml: &str, firmware: Firmware) -> Context {
+    let profile = "ubuntu-24.04";
+    let mut context = context("", firmware);
+    context.kind = library().kind(&profile.parse().unwrap()).unwrap().installer().unwrap();
+    context.settings = settings_of(profile, toml);
+    context.attempt.profile = profile.parse().unwrap();
+    let components = vec!["main".to_owned(), "restricted".to_owned()];
+    context.mirror = MirrorFacts {
+        name: profile.parse().unwrap(),
+        directory: format!("/snapshots/{profile}/{}", context.mirror.snapshot),
+        published: format!("/mirror/{profile}"),
+        suite: "noble".into(),
+        udeb_suite: "noble".into(),
+        suites: vec![Suite { name: "noble".into(), components: components.clone(), signed_by_head: false }],
+        components,
+        live: Some("medium.iso".into()),
+        ..context.mirror
+    };
+    context
+}
+
+/// Renders a file as it is served: what the installer reads first without secrets, everything else with them.
 pub fn render(context: &Context, file: &str) -> String {
     let secrets = Secrets::new(&context.settings, TOKEN);
-    let view = context.view((file != context.kind.answers()).then_some(&secrets)).unwrap();
+    let view = context.view((!context.kind.boot_files().contains(&file)).then_some(&secrets)).unwrap();
     let library = library();
     let renderer = Renderer::new(&library, &context.attempt.profile).unwrap();
     renderer.render(file, &view).unwrap_or_else(|error| panic!("{error}"))

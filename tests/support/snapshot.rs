@@ -2,16 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "a helper of tests")]
 
 use kickctl::app::DataDir;
-use kickctl::domain::mirror::{InstallerFiles, PublishedSuite, Snapshot};
+use kickctl::domain::mirror::{InstallerFiles, LiveFiles, PublishedSuite, Snapshot};
 use kickctl::domain::node::Arch;
 use time::OffsetDateTime;
 
 /// Its id.
 pub const SNAPSHOT: &str = "20261121T060000Z-3f9a2c41";
 
-/// Makes it, of the mirror `debian-13`, and publishes it.
-pub fn snapshot(data: &DataDir) {
-    let folder = data.mirrors().join("debian-13/snapshots").join(SNAPSHOT);
+/// Makes it, of a mirror, with the files of a live system or without, and publishes it.
+pub fn snapshot(data: &DataDir, mirror: &str, live: Option<LiveFiles>) {
+    let folder = data.mirrors().join(mirror).join("snapshots").join(SNAPSHOT);
     std::fs::create_dir_all(folder.join("tree/images")).unwrap();
     std::fs::write(folder.join("tree/images/linux"), "a kernel").unwrap();
     std::fs::write(folder.join("tree/images/initrd.gz"), "an initial RAM disk").unwrap();
@@ -22,10 +22,11 @@ pub fn snapshot(data: &DataDir) {
         initrd: "images/initrd.gz".into(),
         kernel_release: "6.12.94+deb13-amd64".into(),
         tree: None,
+        live,
     };
     let record = Snapshot {
         id: SNAPSHOT.parse().unwrap(),
-        mirror: "debian-13".parse().unwrap(),
+        mirror: mirror.parse().unwrap(),
         made: OffsetDateTime::UNIX_EPOCH,
         upstream: vec![],
         suites: vec![suite],
@@ -39,5 +40,5 @@ pub fn snapshot(data: &DataDir) {
         input: String::new(),
     };
     std::fs::write(folder.join("snapshot.json"), serde_json::to_vec(&record).unwrap()).unwrap();
-    std::os::unix::fs::symlink(format!("snapshots/{SNAPSHOT}"), data.mirrors().join("debian-13/current")).unwrap();
+    std::os::unix::fs::symlink(format!("snapshots/{SNAPSHOT}"), data.mirrors().join(mirror).join("current")).unwrap();
 }

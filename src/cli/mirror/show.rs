@@ -63,6 +63,7 @@ impl Record for Detail {
         let mut cells = self.0.cells();
         let (sources, filter) = match &definition.upstream {
             Upstream::Debian(debian) => (debian.sources.iter().map(source).collect(), debian.filter.as_ref().map(filter)),
+            Upstream::Medium(medium) => (vec![medium.image.display().to_string()], None),
             Upstream::Directory(directory) => (vec![directory.path.display().to_string()], None),
             Upstream::Rpm(rpm) => (rpm.repositories.iter().map(repository).collect(), rpm.filter.as_ref().map(rpm_filter)),
         };

@@ -23,7 +23,11 @@ pub struct DirectoryTable {
 
 pub(super) fn meaning(file: &MirrorFile, source: &Source) -> Result<DirectoryMirror, Error> {
     let Some(DirectoryTable { path, packages, publish_as }) = &file.directory else {
-        return Err(source.wrong("source", "a mirror needs at least one", "[[source]] or [[repository]] tables, or a [directory]"));
+        return Err(source.wrong(
+            "source",
+            "a mirror needs at least one",
+            "[[source]] or [[repository]] tables, a [directory] or a [medium]",
+        ));
     };
     if !path.is_absolute() {
         return Err(source.wrong("directory.path", "is not an absolute path", "a directory such as /srv/packages"));
@@ -31,12 +35,23 @@ pub(super) fn meaning(file: &MirrorFile, source: &Source) -> Result<DirectoryMir
     if let Some(bad) = publish_as.as_ref().filter(|name| !is_path(name)) {
         return Err(source.wrong("directory.publish_as", format!("`{bad}` is not a suite's name"), "a name such as stable"));
     }
-    let others =
-        [("filter", file.filter.is_some()), ("installer", file.installer.is_some()), ("tree", file.tree.is_some()), ("merge", file.merge)];
-    if let Some((key, _)) = others.into_iter().chain([("local", !file.local.is_empty())]).find(|(_, there)| *there) {
-        return Err(source.wrong(key, "is not for a mirror of a directory: all packages below it are taken", ""));
-    }
+    alone(file, source, "is not for a mirror of a directory: all packages below it are taken")?;
     Ok(DirectoryMirror { path: path.clone(), packages: *packages, publish_as: publish_as.clone() })
+}
+
+/// Refuses keys that choose or add, where everything is taken as it is.
+pub(super) fn alone(file: &MirrorFile, source: &Source, problem: &str) -> Result<(), Error> {
+    let others = [
+        ("filter", file.filter.is_some()),
+        ("installer", file.installer.is_some()),
+        ("tree", file.tree.is_some()),
+        ("merge", file.merge),
+        ("local", !file.local.is_empty()),
+    ];
+    match others.into_iter().find(|(_, there)| *there) {
+        Some((key, _)) => Err(source.wrong(key, problem, "")),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use crate::domain::checksum::Sha256;
 use crate::domain::name::{MirrorName, SnapshotId};
 use crate::domain::node::Arch;
+use crate::domain::profile::Installer;
 
 /// What is known of one snapshot; kept as `snapshot.json` beside its tree.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -96,9 +97,34 @@ pub struct InstallerFiles {
     pub initrd: String,
     /// The kernel's release, such as `6.12.94+deb13-amd64`; empty where it could not be read.
     pub kernel_release: String,
-    /// The kickstart tree that they are part of; `None` for Debian's installer.
+    /// The kickstart tree that they are part of; `None` for other installers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree: Option<TreeFiles>,
+    /// The live medium that they are part of; `None` for other installers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<LiveFiles>,
+}
+
+impl InstallerFiles {
+    /// Which installer it is.
+    pub fn installer(&self) -> Installer {
+        match (&self.tree, &self.live) {
+            (Some(_), _) => Installer::Kickstart,
+            (None, Some(_)) => Installer::Autoinstall,
+            (None, None) => Installer::Preseed,
+        }
+    }
+}
+
+/// A live medium, as paths within the snapshot's tree.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LiveFiles {
+    /// The image that the initial RAM disk fetches and runs from.
+    pub image: String,
+    /// What the medium calls itself, such as `Ubuntu-Server 24.04.2 LTS "Noble Numbat" - Release amd64 (20250215)`.
+    pub title: String,
+    /// Lists of the packages that the systems on the medium hold.
+    pub manifests: Vec<String>,
 }
 
 /// A kickstart tree, as paths within the snapshot's tree.

@@ -160,6 +160,7 @@ pub fn installer_files(suite: &str, installers: &[Chosen]) -> Vec<InstallerFiles
             initrd: format!("{folder}/initrd.gz"),
             kernel_release: installer.kernel_release.clone(),
             tree: None,
+            live: None,
         }
     });
     files.collect()

@@ -293,6 +293,7 @@ impl HeldTree {
                 family: root.info.family.clone(),
                 version: root.info.version.clone(),
             }),
+            live: None,
         });
         Ok(())
     }

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::domain::node::Firmware;
-use crate::provision::choices::{Filesystem, Label, Swap};
-use crate::provision::gate::LAST_LINE;
+use crate::provision::choices::{Label, Swap};
+use crate::provision::gate::{LAST_LINE, name};
 use crate::provision::variables::Settings;
 
 const MIB: u64 = 1 << 20;
@@ -61,15 +61,6 @@ fn bootloader(disk: &str, settings: &Settings, uefi: bool) -> String {
         let _ = write!(line, " --append=\"{}\"", arguments.join(" "));
     }
     line
-}
-
-/// Anaconda's word for a file system.
-const fn name(filesystem: Filesystem) -> &'static str {
-    match filesystem {
-        Filesystem::Ext4 => "ext4",
-        Filesystem::Xfs => "xfs",
-        Filesystem::Btrfs => "btrfs",
-    }
 }
 
 #[cfg(test)]
