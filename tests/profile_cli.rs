@@ -149,7 +149,7 @@ fn profiles_are_listed_and_shown() {
     let head = Head::new();
     assert_eq!(
         head.done(&["profile", "list", "-o", "name"]),
-        "base\ndebian-13\ndebian-13-nfs\ndebian-13-nfs-rw\ndebian-13-ram\ndebian-13-ram-usr\ndiskless\nfedora\nkickstart\nrocky-9\n"
+        "autoinstall\nbase\ndebian-13\ndebian-13-nfs\ndebian-13-nfs-rw\ndebian-13-ram\ndebian-13-ram-usr\ndiskless\nfedora\nkickstart\nrocky-9\nubuntu-24.04\n"
     );
     let shown = head.json(&["profile", "show", "debian-13"]);
     assert_eq!(
