@@ -28,11 +28,12 @@ pub async fn fresh() -> (TempDir, SqliteStore) {
     (folder, store)
 }
 
-/// A head with this data folder, which may have been used before. It serves nobody.
+/// A head with this data folder, which may have been used before; a file `more.toml` in it is part of its configuration. It serves nobody.
 pub async fn head(data: &Path) -> Head {
-    let text = "interface = \"lo\"\naddress = \"10.0.0.1\"\nsubnet = \"10.0.0.0/24\"\n";
-    let config = Config::parse(&Source::new("kickctl.toml", text.to_owned())).unwrap();
     std::fs::create_dir_all(data).unwrap();
+    let more = std::fs::read_to_string(data.join("more.toml")).unwrap_or_default();
+    let text = format!("interface = \"lo\"\naddress = \"10.0.0.1\"\nsubnet = \"10.0.0.0/24\"\n{more}");
+    let config = Config::parse(&Source::new("kickctl.toml", text)).unwrap();
     let data = DataDir::new(data);
     let store = Arc::new(SqliteStore::open(&data.state()).await.unwrap());
     Head { config: Arc::new(config), data, store, token_secret: [7; 32] }

@@ -206,20 +206,7 @@ fn whoever_is_killed_between_an_effect_and_its_record_leaves_the_same_outcome() 
             let arming = Arming { node: &name(), order: &order(), after: None, cycle: true, why: "test".into() };
             head.store.arm_and(&arming, OffsetDateTime::now_utc()).await.unwrap();
         });
-        let mut kills = 0;
-        loop {
-            let run = Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "app::mending_tests::a_process_of_its_own", "--ignored"])
-                .env("KICKCTL_TEST_DATA", folder.path().join("data"))
-                .output()
-                .unwrap();
-            match run.status.signal() {
-                Some(libc::SIGKILL) => kills += 1,
-                _ if run.status.success() => break,
-                _ => panic!("{run:?}"),
-            }
-        }
-        assert_eq!(kills, usize::from(kill > 0), "call {kill}");
+        assert_eq!(kills(&folder.path().join("data")), usize::from(kill > 0), "call {kill}");
         let read = |file: &str| std::fs::read_to_string(folder.path().join(file)).unwrap();
         assert_eq!((read("changes"), read("boot")), ("off\non\n".into(), "network\n".into()), "killed after call {kill}");
         runtime.block_on(async {
@@ -236,9 +223,51 @@ fn whoever_is_killed_between_an_effect_and_its_record_leaves_the_same_outcome() 
     });
 }
 
-/// What the test above runs and kills: carries out what there is to do until nothing is left.
+#[test]
+fn a_hook_whose_caller_is_killed_before_it_could_say_so_is_told_the_same_event_again() {
+    let folder = TempDir::new().unwrap();
+    let (data, place) = (folder.path().join("data"), folder.path().display());
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("more.toml"), format!("[notify]\ncommand = [\"{place}/tell\"]\n")).unwrap();
+    let script = format!("#!/bin/sh\ncd {place}\necho $KICKCTL_SEQ $KICKCTL_EVENT >>told\n[ \"$(wc -l <told)\" != 2 ] || kill -9 $PPID\n");
+    std::fs::write(folder.path().join("tell"), script).unwrap();
+    std::fs::set_permissions(folder.path().join("tell"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let head = ordered(&data).await;
+        armed(&head, OffsetDateTime::now_utc()).await;
+        happens(&head, &[Event::LoaderAsked, Event::Unservable { reason: "a file is gone".into() }], OffsetDateTime::now_utc()).await;
+        settle_failures(&head, OffsetDateTime::now_utc()).await.unwrap();
+    });
+    assert_eq!(kills(&data), 1);
+    assert_eq!(std::fs::read_to_string(folder.path().join("told")).unwrap(), "1 failed\n2 held\n2 held\n");
+    runtime.block_on(async {
+        let head = head(&data).await;
+        assert_eq!((last(&head).await.number, last(&head).await.state.name()), (1, "held".to_owned()));
+        assert!(due_work(&head, OffsetDateTime::now_utc() + Span::days(1)).await.unwrap().is_empty());
+    });
+}
+
+/// Has a process of its own carry out what there is to do in this data folder, again and again until one is not killed; how many were.
+fn kills(data: &Path) -> usize {
+    let mut kills = 0;
+    loop {
+        let run = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "app::mending_tests::a_process_of_its_own", "--ignored"])
+            .env("KICKCTL_TEST_DATA", data)
+            .output()
+            .unwrap();
+        match run.status.signal() {
+            Some(libc::SIGKILL) => kills += 1,
+            _ if run.status.success() => return kills,
+            _ => panic!("{run:?}"),
+        }
+    }
+}
+
+/// What the tests above run and kill: carries out what there is to do until nothing is left.
 #[tokio::test]
-#[ignore = "run by the test above, in a process of its own"]
+#[ignore = "run by the tests above, in a process of its own"]
 async fn a_process_of_its_own() {
     let Some(data) = std::env::var_os("KICKCTL_TEST_DATA") else { return };
     let head = head(Path::new(&data)).await;

@@ -18,6 +18,8 @@ pub mod carry_out;
 mod change_attempt;
 pub mod check_profile;
 pub mod commit_image;
+#[cfg(test)]
+mod day_tests;
 pub mod diff_images;
 pub mod diskless_material;
 mod diskless_order;

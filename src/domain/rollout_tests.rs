@@ -1,5 +1,7 @@
 //! What a rollout does, wave by wave.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::domain::attempt::{Class, Clocks, Ending, Failure, Order, Progress, Stage};
 use crate::domain::checksum::Sha256;
@@ -210,4 +212,93 @@ fn what_is_paused_or_aborted_begins_nothing_and_still_learns_what_became_of_its_
     world.end(|_| State::Verified);
     assert_eq!(world.turn(), (0, false));
     assert_eq!(world.rollout.count(&[Phase::Verified]), 2);
+}
+
+#[derive(Clone, Debug)]
+enum Happening {
+    Turn,
+    /// A node that is under way comes to an end: verified, or in one of a few ways.
+    End(usize, u8),
+    Drained(usize),
+    Pause,
+    Resume,
+    /// The head is killed after it said what is begun and before it armed it.
+    Killed,
+}
+
+fn any_happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        8 => Just(Happening::Turn),
+        8 => (0..30usize, 0..8u8).prop_map(|(at, how)| Happening::End(at, how)),
+        8 => (0..30usize).prop_map(Happening::Drained),
+        1 => Just(Happening::Pause),
+        2 => Just(Happening::Resume),
+        2 => Just(Happening::Killed),
+    ]
+}
+
+/// A site that drains, and a head that may be killed.
+struct Site {
+    rollout: Rollout,
+    histories: Histories,
+    begun: BTreeMap<NodeName, usize>,
+}
+
+impl Site {
+    fn turn(&mut self, killed: bool) {
+        let was = self.rollout.state;
+        let turn = self.rollout.turn(&self.histories, true);
+        assert!(was == RolloutState::Running || turn.drain.is_empty(), "a node's turn came while it was {was}");
+        for node in turn.begin.iter().filter(|_| !killed) {
+            self.histories.entry(node.clone()).or_insert_with(|| {
+                *self.begun.entry(node.clone()).or_default() += 1;
+                vec![attempt(node, State::Armed)]
+            });
+        }
+        let out = self.rollout.count(&[Phase::Draining, Phase::Drained, Phase::Begun]);
+        assert!(out <= self.rollout.max_parallel, "{out} nodes are out of work");
+        let (first, others) = self.rollout.nodes.split_at(self.rollout.canary.min(self.rollout.nodes.len()));
+        let is_first_well = first.iter().all(|own| matches!(own.phase, Phase::Verified | Phase::Failed));
+        assert!(is_first_well || others.iter().all(|own| own.phase == Phase::Waiting), "the others did not wait for the first");
+    }
+
+    fn happen(&mut self, happening: &Happening) {
+        match happening {
+            Happening::Turn => self.turn(false),
+            Happening::Killed => self.turn(true),
+            Happening::End(at, how) => {
+                let Some(history) = self.histories.get_mut(&name(*at)).filter(|history| history[0].state == State::Armed) else { return };
+                history[0].state = if *how < 5 { State::Verified } else { held(["no disk", "no kernel", "no root"][usize::from(how % 3)]) };
+            }
+            Happening::Drained(at) => {
+                let node = name(*at);
+                if self.rollout.nodes.iter().any(|own| own.node == node && own.phase == Phase::Draining) {
+                    self.rollout.put(&node, Phase::Drained, None);
+                }
+            }
+            Happening::Pause if self.rollout.state == RolloutState::Running => self.rollout.state = RolloutState::Paused,
+            Happening::Resume if self.rollout.state == RolloutState::Paused => self.rollout.resume(&self.histories),
+            Happening::Pause | Happening::Resume => {}
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_no_more_are_out_than_may_be_none_is_begun_twice_and_it_ends(
+        happenings in prop::collection::vec(any_happening(), 0..200), nodes in 1..25usize, canary in 0..4usize, max_parallel in 1..9usize
+    ) {
+        let mut site = Site { rollout: rollout(nodes, canary, max_parallel), histories: Histories::new(), begun: BTreeMap::new() };
+        happenings.iter().for_each(|happening| site.happen(happening));
+        // Somebody resumes it as often as it takes.
+        for _ in 0..8 * nodes {
+            site.happen(&Happening::Resume);
+            site.happen(&Happening::Turn);
+            (1..=nodes).for_each(|at| site.happen(&Happening::Drained(at)));
+            (1..=nodes).for_each(|at| site.happen(&Happening::End(at, 6)));
+        }
+        prop_assert_eq!(site.rollout.state, RolloutState::Done);
+        prop_assert_eq!(site.begun.len(), nodes);
+        prop_assert!(site.begun.values().all(|times| *times == 1), "{:?}", site.begun);
+    }
 }
