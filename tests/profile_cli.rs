@@ -157,5 +157,5 @@ fn profiles_are_listed_and_shown() {
         (Some("preseed"), Some("debian-13"), Some("built in"))
     );
     let (code, _, error) = head.run(&["profile", "show", "debian-12"]);
-    assert!(code == 2 && error.contains("there are base, debian-13"), "{error}");
+    assert!(code == 2 && error.contains("there are autoinstall, base, debian-13"), "{error}");
 }
