@@ -3,11 +3,13 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 /// Most of what a program says that is kept, in characters.
 const MAX_SAID: usize = 2_000;
+/// Most of it that is in memory, in bytes; the rest is read and dropped, so that the program never waits for us.
+const MAX_BYTES: u64 = 64 * 1024;
 
 /// What a program did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,22 +42,32 @@ pub async fn run_to_end(argv: &[String], env: &[(&str, &str)], input: &[u8], lim
     command.args(arguments).envs(env.iter().copied()).kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| format!("{program} could not be started: {error}"))?;
-    let stdin = child.stdin.take();
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let talk = async {
-        if let Some(mut stdin) = stdin {
-            // A program that does not read its input is none the worse for it.
-            let _ = stdin.write_all(input).await;
-        }
-        child.wait_with_output().await
+        let write = async {
+            if let Some(mut stdin) = stdin {
+                // A program that does not read its input is none the worse for it.
+                let _ = stdin.write_all(input).await;
+            }
+        };
+        let ((), said, complained) = tokio::join!(write, bounded(stdout), bounded(stderr));
+        Ok::<_, std::io::Error>((child.wait().await?, said?, complained?))
     };
-    let output = match tokio::time::timeout(limit, talk).await {
+    let (status, stdout, stderr) = match tokio::time::timeout(limit, talk).await {
         Err(_) => return Err(format!("{program} did not end within {} s", limit.as_secs())),
         Ok(Err(error)) => return Err(format!("{program}: {error}")),
         Ok(Ok(output)) => output,
     };
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().chars().take(MAX_SAID).collect::<String>();
-    let problem = (!output.status.success()).then(|| format!("{program}: {}: {}", output.status, said(&output.stderr)));
-    Ok(Ran { code: output.status.code(), said: said(&output.stdout), problem })
+    let problem = (!status.success()).then(|| format!("{program}: {status}: {}", said(&stderr)));
+    Ok(Ran { code: status.code(), said: said(&stdout), problem })
+}
+
+async fn bounded(stream: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
+    let (mut bytes, Some(mut stream)) = (Vec::new(), stream) else { return Ok(Vec::new()) };
+    (&mut stream).take(MAX_BYTES).read_to_end(&mut bytes).await?;
+    tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -71,6 +83,7 @@ mod tests {
     async fn what_a_program_says_and_how_it_fails() {
         assert_eq!(sh("echo $WHO; cat", 10).await.unwrap(), "node07\ninput");
         assert_eq!(sh("echo no >&2; exit 3", 10).await.unwrap_err(), "sh: exit status: 3: no");
+        assert_eq!(sh("yes | head -c 1000000", 10).await.unwrap().len(), MAX_SAID, "and it ends, however much it says");
         assert_eq!(sh("sleep 100", 1).await.unwrap_err(), "sh did not end within 1 s");
         assert!(run(&["/nonexistent".into()], &[], b"", Duration::from_secs(1)).await.unwrap_err().contains("could not be started"));
     }
