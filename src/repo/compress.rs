@@ -1,12 +1,13 @@
 //! Compressed files of an archive, read within bounds and written fast.
 
 use std::io::{self, BufReader, Cursor, Read, Write};
+use std::sync::{Mutex, PoisonError};
 
 /// The largest dictionary (window) a decoder may ask for, bytes: what `xz -9` and `zstd --long=26` need.
 const MAX_DICTIONARY: u64 = 64 << 20;
 
-/// zstd's own default is 3.
-const ZST_LEVEL: i32 = 7;
+/// zstd's own default. Level 7 made package texts of Debian 3.4 % smaller where it was tried, at three times the time and memory.
+const ZST_LEVEL: i32 = 3;
 
 /// How a file is compressed, told by its name's suffix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -123,6 +124,37 @@ pub fn compress(bytes: &[u8], compression: Compression) -> io::Result<Vec<u8>> {
     }
 }
 
+/// As [`compress`], many times: the memory that a compressor takes, megabytes with zstd, is used again and not given back in between. There
+/// are never more of them than pieces that are made at the same time.
+pub struct Compressors {
+    compression: Compression,
+    idle: Mutex<Vec<zstd::bulk::Compressor<'static>>>,
+}
+
+impl Compressors {
+    /// None yet.
+    pub fn new(compression: Compression) -> Self {
+        Self { compression, idle: Mutex::default() }
+    }
+
+    /// The same bytes as [`compress`] gives.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn compress(&self, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        if self.compression != Compression::Zst {
+            return compress(bytes, self.compression);
+        }
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = idle().pop();
+        let mut compressor = taken.map_or_else(|| zstd::bulk::Compressor::new(ZST_LEVEL), Ok)?;
+        let mut packed = compressor.compress(bytes)?;
+        idle().push(compressor);
+        packed.shrink_to_fit();
+        Ok(packed)
+    }
+}
+
 /// gzip without name or time, so that equal input gives equal output.
 pub fn compress_gz(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
@@ -233,6 +265,17 @@ mod tests {
 
     fn sample() -> Vec<u8> {
         (0..20_000).flat_map(|n| format!("Package: p{n}\nVersion: {}\n\n", n % 7).into_bytes()).collect()
+    }
+
+    #[test]
+    fn a_compressor_that_was_used_before_gives_the_same_bytes() {
+        let texts: Vec<Vec<u8>> = (1..40_u32).map(|seed| (0..seed * 997).map(|at| (at / 7 * seed % 251) as u8).collect()).collect();
+        for compression in [Compression::Gz, Compression::Zst] {
+            let compressors = Compressors::new(compression);
+            for text in texts.iter().chain(texts.iter().rev()) {
+                assert_eq!(compressors.compress(text).unwrap(), compress(text, compression).unwrap());
+            }
+        }
     }
 
     #[test]

@@ -8,8 +8,9 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-/// Files that are waited for at a time.
+/// Files that are waited for at a time, at most, and how many a thread is begun for.
 const WAITS: usize = 16;
+const WORTH_A_THREAD: usize = 4;
 
 /// Writes a file as a whole: a temporary file beside it, fsync, rename, fsync of the folder. `mode`: such as `0o644`.
 ///
@@ -70,7 +71,8 @@ pub fn sync_tree(folder: &Path) -> io::Result<()> {
     let sync = |files: &[File]| files.iter().try_for_each(File::sync_all);
     // Threads of their own: they only wait, however many processors there are.
     std::thread::scope(|scope| {
-        let waits: Vec<_> = files.chunks(files.len().div_ceil(WAITS).max(1)).map(|some| scope.spawn(move || sync(some))).collect();
+        let waits: Vec<_> =
+            files.chunks(files.len().div_ceil(WAITS).max(WORTH_A_THREAD)).map(|some| scope.spawn(move || sync(some))).collect();
         let ends = waits.into_iter().map(|wait| wait.join().unwrap_or_else(|_| Err(io::Error::other("a thread died"))));
         // All are waited for; the first error is told.
         ends.fold(Ok(()), io::Result::and)

@@ -6,6 +6,7 @@ pub mod condition;
 pub mod data_dir;
 pub mod fetch;
 pub mod hashed;
+pub mod in_order;
 pub mod interface;
 pub mod join;
 pub mod lock;

@@ -15,7 +15,7 @@ use crate::domain::node::Arch;
 use crate::mirror::assemble::Tree;
 use crate::mirror::{Error, Result};
 use crate::repo::compress::{compress_gz, compress_xz};
-use crate::repo::deb::index::{packages_text, with_field};
+use crate::repo::deb::index::{packages_text, with_fields};
 use crate::repo::deb::installer::is_root;
 use crate::repo::deb::packages::Package;
 use crate::repo::deb::path::{ArchivePath, archive_path};
@@ -118,7 +118,7 @@ impl Rebuilt<'_> {
             for item in &installer.udebs {
                 let mut stanza = published(item);
                 if Package::parse(&stanza).is_ok_and(|udeb| is_root(udeb.name, udeb.provides, extra)) {
-                    stanza = with_field(&stanza, "Priority", "standard");
+                    stanza = with_fields(&stanza, [("Priority", "standard")]);
                 }
                 groups.entry((item.component.clone(), installer.arch)).or_default().push(stanza);
             }
@@ -163,5 +163,5 @@ impl Rebuilt<'_> {
 fn published(item: &Item) -> String {
     let path = item.file.path.as_str();
     let same = Package::parse(&item.stanza).and_then(|package| package.file()).is_ok_and(|file| file.path.as_str() == path);
-    if same { item.stanza.clone() } else { with_field(&item.stanza, "Filename", path) }
+    if same { item.stanza.clone() } else { with_fields(&item.stanza, [("Filename", path)]) }
 }

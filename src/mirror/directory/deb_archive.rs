@@ -18,6 +18,7 @@ use crate::repo::deb::release::Release;
 use crate::repo::openpgp::SigningKey;
 use crate::repo::path::archive_path;
 use crate::sys::hashed::HashedFile;
+use crate::sys::in_order::in_order;
 
 /// What an archive is called, and who signs it.
 pub struct Archive<'a> {
@@ -94,15 +95,12 @@ impl Archive<'_> {
 /// One index, plain and compressed. Blocks of which every package belongs to it are copied as they are.
 fn write_document(document: &Document, kind: &Debs, cache: &Cache, sink: &dyn Sink) -> io::Result<(HashedFile, HashedFile)> {
     let (mut plain, mut packed) = (sink.create()?, sink.create()?);
-    let numbers: Vec<usize> = (0..cache.blocks()).collect();
-    // So many blocks are in memory at a time.
-    for window in numbers.chunks(rayon::current_num_threads() * 4) {
-        let pieces: io::Result<Vec<_>> = window.par_iter().map(|number| piece(*number, document, kind, cache)).collect();
-        for (text, compressed) in pieces? {
-            plain.write_all(&text)?;
-            packed.write_all(&compressed)?;
-        }
-    }
+    let make = |number| piece(number, document, kind, cache);
+    in_order(0..cache.blocks(), make, |piece: io::Result<(Vec<u8>, Vec<u8>)>| {
+        let (text, compressed) = piece?;
+        plain.write_all(&text)?;
+        packed.write_all(&compressed)
+    })?;
     if cache.blocks() == 0 {
         packed.write_all(&compress(b"", kind.compression())?)?;
     }

@@ -6,7 +6,7 @@ use super::kind::{Kind, Read, Told};
 use crate::mirror::error::chain;
 use crate::repo::compress::Compression;
 use crate::repo::deb::control::{control, index_stanza};
-use crate::repo::deb::packages::Package;
+use crate::repo::deb::paragraph::Paragraph;
 use crate::repo::path::archive_path;
 
 /// What the label of an installer package ends in.
@@ -42,7 +42,8 @@ impl Kind for Debs {
         let mut stanza = index_stanza(&control, &path, file.stamp.size, file.sha256).map_err(|error| chain(&error))?;
         stanza.truncate(stanza.trim_end().len());
         stanza.push_str("\n\n");
-        let architecture = Package::parse(&control).map_err(|error| chain(&error))?.architecture;
+        // That it is there was checked with the stanza.
+        let architecture = Paragraph::of(&control).get("Architecture").unwrap_or_default();
         let suffix = if file.path.ends_with(".udeb") { UDEB } else { "" };
         Ok(Told { label: format!("{architecture}{suffix}"), parts: vec![stanza.into_bytes()] })
     }

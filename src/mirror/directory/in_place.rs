@@ -12,7 +12,7 @@ use super::scan::OURS;
 use super::sink::IntoFolder;
 use crate::domain::mirror::PackageFormat;
 use crate::mirror::Result;
-use crate::sys::atomic::{named, sync_folder, sync_tree};
+use crate::sys::atomic::{named, sync_tree};
 
 /// What is to be made where.
 pub struct Request<'a> {
@@ -48,7 +48,7 @@ pub fn index(request: &Request<'_>) -> Result<Indexed> {
     sync_tree(&new.path().join(folder))
         .and_then(|()| switch(&new.path().join(folder), &root.join(folder)))
         .map_err(|error| named(error, "write", &root.join(folder)))?;
-    sync_folder(root)?;
+    // The change of names is not waited for: after a power cut the directory has the former metadata or the new, each of them whole.
     Ok(indexed)
 }
 

@@ -1,12 +1,14 @@
 //! Brings what is known of a directory's packages up to date: reads what is new or changed, on all processors, and nothing else.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read as _, Seek};
+use std::io::{self, BufReader, Seek};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rayon::prelude::*;
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
 
 use super::cache::{Block, Cache, Entry, MAX_PARTS, Packed, Writer};
 use super::kind::{Kind, Read, Told};
@@ -15,8 +17,9 @@ use super::scan::{self, Found, Stamp};
 use crate::domain::checksum::Sha256;
 use crate::mirror::error::Incomplete;
 use crate::mirror::{Error, Result};
-use crate::repo::compress::compress;
+use crate::repo::compress::Compressors;
 use crate::sys::atomic::named;
+use crate::sys::in_order::in_order;
 use crate::sys::objects::{ObjectStore, digest_of_file};
 use crate::sys::sha256::digest_two;
 
@@ -96,17 +99,18 @@ impl Indexer<'_> {
         let mut olds = Olds::new(known.as_ref());
         let (mut bad, mut same, mut read, mut read_bytes) = (Vec::new(), 0, 0, 0);
         let blocks = scan::blocks(found);
-        for window in blocks.chunks(rayon::current_num_threads() * 2) {
-            let jobs: Vec<(&[Found], Vec<Arc<Old>>)> = window.iter().map(|files| (*files, around(&mut olds, files))).collect();
-            let done: io::Result<Vec<Done>> = jobs.par_iter().map(|(files, old)| self.block(files, old, known.as_ref())).collect();
-            for done in done? {
-                writer.push(&done.block).map_err(failed)?;
-                bad.extend(done.bad);
-                same += usize::from(done.same);
-                read += done.read;
-                read_bytes += done.read_bytes;
-            }
-        }
+        let compressors = Compressors::new(self.kind.compression());
+        let jobs = blocks.iter().map(|files| (*files, around(&mut olds, files)));
+        let make = |(files, old): (&[Found], Vec<Arc<Old>>)| self.block(files, &old, known.as_ref(), &compressors);
+        in_order(jobs, make, |done| -> Result<()> {
+            let done = done?;
+            writer.push(&done.block).map_err(failed)?;
+            bad.extend(done.bad);
+            same += usize::from(done.same);
+            read += done.read;
+            read_bytes += done.read_bytes;
+            Ok(())
+        })?;
         if !bad.is_empty() && !self.leave_out {
             return Err(Error::Incomplete(Box::new(Incomplete { files: bad, remedy: REMEDY.to_owned(), ..Incomplete::default() })));
         }
@@ -118,7 +122,7 @@ impl Indexer<'_> {
         Ok(Indexed { cache, bytes, read, read_bytes, left_out: bad })
     }
 
-    fn block(&self, files: &[Found], old: &[Arc<Old>], known: Option<&Cache>) -> io::Result<Done> {
+    fn block(&self, files: &[Found], old: &[Arc<Old>], known: Option<&Cache>, compressors: &Compressors) -> io::Result<Done> {
         if let ([old], Some(known)) = (old, known)
             && old.entries.len() == files.len()
             && files.iter().zip(&old.entries).all(|(file, entry)| self.believes(entry, file))
@@ -128,7 +132,9 @@ impl Indexer<'_> {
         }
         let told: Vec<(&Found, Outcome)> = files.par_chunks(2).flat_map_iter(|pair| self.tell(pair, old, known)).collect();
         let mut done = Done::default();
-        let mut texts = vec![Vec::new(); self.kind.parts()];
+        let length =
+            |part: usize| told.iter().filter_map(|(_, outcome)| outcome.as_ref().ok()).map(|(_, told, _)| told.parts[part].len()).sum();
+        let mut texts: Vec<Vec<u8>> = (0..self.kind.parts()).map(|part| Vec::with_capacity(length(part))).collect();
         for (file, outcome) in told {
             let (mut entry, told, is_new) = match outcome {
                 Ok(told) => told,
@@ -149,7 +155,7 @@ impl Indexer<'_> {
         }
         let pack = |text: &Vec<u8>| {
             let plain = u32::try_from(text.len()).map_err(io::Error::other)?;
-            Ok(Packed { plain, bytes: compress(text, self.kind.compression())? })
+            Ok(Packed { plain, bytes: compressors.compress(text)? })
         };
         done.block.texts = texts.par_iter().map(pack).collect::<io::Result<_>>()?;
         Ok(done)
@@ -260,17 +266,14 @@ impl Indexer<'_> {
 /// Up to `size` bytes of a file that is at its start, in one call where the system lets it. One that is shorter or longer by now has
 /// another size or time than before.
 fn read_small(file: &mut File, size: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; size as usize];
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file.read(&mut bytes[filled..]) {
+    let mut bytes = Vec::with_capacity(size as usize);
+    while bytes.len() < bytes.capacity() {
+        match rustix::io::read(&*file, spare_capacity(&mut bytes)) {
             Ok(0) => break,
-            Ok(got) => filled += got,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    bytes.truncate(filled);
     Ok(bytes)
 }
 

@@ -19,6 +19,7 @@ use crate::repo::openpgp::SigningKey;
 use crate::repo::rpm::repomd::{Record, Repomd};
 use crate::repo::rpm::write::{Listing, Written};
 use crate::sys::hashed::HashedFile;
+use crate::sys::in_order::in_order;
 
 /// A listing that was written.
 struct Made {
@@ -74,10 +75,14 @@ fn write_listing(listing: Listing, part: usize, cache: &Cache, sink: &dyn Sink) 
     };
     let (head, tail) = (listing.head(cache.entries()), listing.tail());
     piece(head.as_bytes(), &compress(head.as_bytes(), Rpms.compression())?)?;
-    for block in 0..cache.blocks() {
-        let texts = cache.texts(block, part).ok_or_else(damaged)?;
-        piece(&unpack(&texts, &Rpms).ok_or_else(damaged)?, &texts.bytes)?;
-    }
+    let make = |block| {
+        let texts = cache.texts(block, part)?;
+        Some((unpack(&texts, &Rpms)?, texts.bytes))
+    };
+    in_order(0..cache.blocks(), make, |block| {
+        let (text, packed) = block.ok_or_else(damaged)?;
+        piece(&text, &packed)
+    })?;
     piece(tail.as_bytes(), &compress(tail.as_bytes(), Rpms.compression())?)?;
     Ok(Made { file, open_sha256: Sha256::new(open.finalize().into()), open_size })
 }

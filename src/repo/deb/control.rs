@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::index::with_field;
+use super::index::with_fields;
 use super::packages::Package;
 use super::paragraph::{MAX_PARAGRAPH, Paragraphs};
 use super::path::ArchivePath;
@@ -53,7 +53,10 @@ pub fn control(mut deb: impl Read) -> Result<String, ControlError> {
     let mut bytes = Vec::with_capacity(size as usize);
     deb.take(size).read_to_end(&mut bytes).map_err(|source| ControlError::Read { what: name.clone(), source })?;
     match short_xz::decompress(&bytes, MAX_CONTROL) {
-        Some(tar) => control_of(tar.as_slice(), "control.tar"),
+        Some(tar) => match plain_control(&tar) {
+            Some(text) => paragraph_of(text),
+            None => control_of(tar.as_slice(), "control.tar"),
+        },
         None => control_of(bytes.as_slice(), &name),
     }
 }
@@ -70,10 +73,38 @@ fn control_of(tar: impl Read, name: &str) -> Result<String, ControlError> {
         Ok(())
     };
     walk(tar, name, "control.tar", MAX_CONTROL, &|path| path == "control", &mut take)?;
-    let text = found.ok_or_else(|| ControlError::NotAPackage("control.tar holds no control file".to_owned()))?;
-    let mut paragraphs = Paragraphs::new(text.as_slice());
+    paragraph_of(&found.ok_or_else(|| ControlError::NotAPackage("control.tar holds no control file".to_owned()))?)
+}
+
+fn paragraph_of(text: &[u8]) -> Result<String, ControlError> {
+    let mut paragraphs = Paragraphs::new(text);
     let paragraph = paragraphs.next().map_err(super::packages::PackageError::from)?;
     Ok(paragraph.map(|paragraph| paragraph.text().to_owned()).unwrap_or_default())
+}
+
+/// The control file out of a control.tar, quickly: `None` if what stands before it is more than plain files and folders (ustar, POSIX.1-2024
+/// pax, "ustar Interchange Format"), which is for [`control_of`] to read or to refuse.
+fn plain_control(tar: &[u8]) -> Option<&[u8]> {
+    let mut rest = tar;
+    loop {
+        let (header, body) = rest.split_first_chunk::<512>()?;
+        let octal = |field: &[u8]| {
+            let digits = std::str::from_utf8(field).ok()?.trim_matches([' ', '\0']);
+            usize::from_str_radix(digits, 8).ok()
+        };
+        // The sum of all bytes, its own field taken as blanks.
+        let (name, size, sum, kind, prefix) = (&header[..100], &header[124..136], &header[148..156], header[156], header[345]);
+        let total = |bytes: &[u8]| bytes.iter().map(|byte| usize::from(*byte)).sum::<usize>();
+        if octal(sum)? != total(header) - total(sum) + 8 * usize::from(b' ') || prefix != 0 {
+            return None;
+        }
+        let (size, name) = (octal(size)?, name.split(|byte| *byte == 0).next()?);
+        match kind {
+            0 | b'0' if name.strip_prefix(b"./").unwrap_or(name) == b"control" => return body.get(..size),
+            0 | b'0' | b'5' => rest = body.get(size.checked_next_multiple_of(512)?..)?,
+            _ => return None,
+        }
+    }
 }
 
 /// Hands the regular files of `data.tar*` that `wanted` accepts (paths without a leading `./` or `/`) to `sink`, with a reader of their
@@ -88,12 +119,10 @@ pub fn extract(
     walk(deb.take(size), &name, "data.tar", limit, wanted, sink)
 }
 
-/// An index stanza of a package file: its control paragraph with `Filename`, `Size` and `SHA256`.
+/// An index stanza of a package file: its control paragraph with `Filename`, `Size` and `SHA256`. [`Package::parse`] takes it.
 pub fn index_stanza(control: &str, path: &ArchivePath, size: u64, sha256: Sha256) -> Result<String, ControlError> {
-    let mut stanza = control.to_owned();
-    for (field, value) in [("Filename", path.to_string()), ("Size", size.to_string()), ("SHA256", sha256.to_string())] {
-        stanza = with_field(&stanza, field, &value);
-    }
+    let (size, sha256) = (size.to_string(), sha256.to_string());
+    let stanza = with_fields(control, [("Filename", path.as_str()), ("Size", &size), ("SHA256", &sha256)]);
     Package::parse(&stanza)?.file()?;
     Ok(stanza)
 }

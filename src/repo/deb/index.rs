@@ -3,36 +3,41 @@
 use super::packages::{Package, PackageError};
 use super::version;
 
-/// A stanza with the value of one field replaced, or the field added at the end. Everything else stays as it was.
-/// `value` must be one line; a line break in it becomes a blank.
-pub fn with_field(stanza: &str, field: &str, value: &str) -> String {
-    let value = value.replace(['\n', '\r'], " ");
-    let mut out = String::with_capacity(stanza.len() + field.len() + value.len() + 3);
-    let (mut inside, mut written) = (false, false);
+/// A stanza with the values of some fields replaced, or the fields added at the end. Everything else stays as it was.
+/// Values must be one line; a line break in one becomes a blank.
+pub fn with_fields<const N: usize>(stanza: &str, fields: [(&str, &str); N]) -> String {
+    let more: usize = fields.iter().map(|(field, value)| field.len() + value.len() + 3).sum();
+    let mut out = String::with_capacity(stanza.len() + 1 + more);
+    let (mut inside, mut written) = (None, [false; N]);
     for line in stanza.lines() {
         if line.starts_with([' ', '\t']) {
-            if inside {
+            if inside.is_some() {
                 continue; // a continuation of the value that was replaced
             }
         } else {
-            inside = line.split_once(':').is_some_and(|(name, _)| name.eq_ignore_ascii_case(field));
+            let name = line.split_once(':').map(|(name, _)| name);
+            inside = name.and_then(|name| fields.iter().position(|(field, _)| name.eq_ignore_ascii_case(field)));
         }
-        if !inside {
-            out.push_str(line);
-            out.push('\n');
-        } else if !written {
-            push_field(&mut out, field, &value);
-            written = true;
+        match inside {
+            None => {
+                out.push_str(line);
+                out.push('\n');
+            }
+            Some(number) if !written[number] => {
+                push_field(&mut out, fields[number]);
+                written[number] = true;
+            }
+            Some(_) => {}
         }
     }
-    if !written {
-        push_field(&mut out, field, &value);
-    }
+    let missing = fields.into_iter().zip(written).filter(|(_, written)| !written);
+    missing.for_each(|(field, _)| push_field(&mut out, field));
     out
 }
 
-fn push_field(out: &mut String, field: &str, value: &str) {
-    for part in [field, ": ", value, "\n"] {
+fn push_field(out: &mut String, (field, value): (&str, &str)) {
+    let value = value.replace(['\n', '\r'], " ");
+    for part in [field, ": ", &value, "\n"] {
         out.push_str(part);
     }
 }
@@ -64,9 +69,11 @@ mod tests {
 
     #[test]
     fn a_field_is_replaced_in_its_place_and_the_rest_stays() {
-        assert_eq!(with_field(UDEB, "priority", "standard"), UDEB.replace("Priority: optional", "priority: standard"));
-        assert_eq!(with_field(UDEB, "Tag", "c"), UDEB.replace("Tag: a,\n b", "Tag: c"));
-        assert_eq!(with_field(UDEB, "Filename", "pool/x\ny"), format!("{UDEB}Filename: pool/x y\n"));
+        assert_eq!(with_fields(UDEB, [("priority", "standard")]), UDEB.replace("Priority: optional", "priority: standard"));
+        assert_eq!(with_fields(UDEB, [("Tag", "c")]), UDEB.replace("Tag: a,\n b", "Tag: c"));
+        assert_eq!(with_fields(UDEB, [("Filename", "pool/x\ny")]), format!("{UDEB}Filename: pool/x y\n"));
+        let both = with_fields(UDEB, [("Size", "7"), ("Tag", "c")]);
+        assert_eq!(both, UDEB.replace("Tag: a,\n b", "Tag: c") + "Size: 7\n");
     }
 
     #[test]
