@@ -21,7 +21,7 @@ use crate::domain::occurrence::What;
 use crate::domain::outbox::{PowerStep, Work};
 use crate::domain::power::{BootFrom, Power};
 use crate::domain::profile::Assignment;
-use crate::store::Arming;
+use crate::store::{Arming, Kept};
 
 fn name() -> NodeName {
     "node07".parse().unwrap()
@@ -175,6 +175,30 @@ async fn events_are_bounded_by_count_and_age() {
     let left: Vec<u64> = head.store.events(0, 99).await.unwrap().iter().map(|event| event.seq).collect();
     assert_eq!((left, head.store.last_event().await.unwrap()), (vec![7, 8, 9, 10], 10));
     assert_eq!(head.store.prune_events(NOW + Span::days(1), 4).await.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn attempts_are_bounded_by_count_and_age_and_their_logs_go_with_them() {
+    let folder = TempDir::new().unwrap();
+    let head = ordered(folder.path()).await;
+    for _ in 0..10 {
+        armed(&head, NOW).await;
+        happens(&head, &[Event::Aborted], NOW).await;
+    }
+    armed(&head, NOW).await;
+    let numbers = async || -> Vec<u32> { head.store.attempts(None).await.unwrap().iter().map(|attempt| attempt.number).collect() };
+    let first = head.store.attempts(None).await.unwrap().pop().unwrap();
+    assert!(!head.store.log(first.id, 0, 10).await.unwrap().is_empty());
+    let kept = |least, most| Kept { least, most };
+    assert_eq!(head.store.prune_attempts(NOW - Span::days(1), kept(2, 8)).await.unwrap(), 3);
+    assert_eq!(numbers().await, [11, 10, 9, 8, 7, 6, 5, 4]);
+    assert_eq!(head.store.log(first.id, 0, 10).await.unwrap(), []);
+    assert_eq!(head.store.prune_attempts(NOW + Span::days(1), kept(2, 8)).await.unwrap(), 6);
+    // The one that is under way stays, whatever is said, and numbers go on.
+    assert_eq!(head.store.prune_attempts(NOW + Span::days(1), kept(0, 0)).await.unwrap(), 1);
+    happens(&head, &[Event::Aborted], NOW).await;
+    armed(&head, NOW).await;
+    assert_eq!(numbers().await, [12, 11]);
 }
 
 /// A machine: a program that is switched by `on`, `off` and `boot`, keeps what it is in files, and kills whoever called it (SIGKILL) right

@@ -65,6 +65,7 @@ pub mod place;
 mod plan_nodes;
 pub mod power_nodes;
 pub mod preflight;
+pub mod prune_attempts;
 pub mod prune_events;
 pub mod prune_images;
 pub mod prune_mirror;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::app::{
-    Head, Result, advance_rollouts::advance_rollouts, expire_attempts::expire_attempts, prune_events::prune_events,
-    settle_failures::settle_failures,
+    Head, Result, advance_rollouts::advance_rollouts, expire_attempts::expire_attempts, prune_attempts::prune_attempts,
+    prune_events::prune_events, settle_failures::settle_failures,
 };
 pub use outbox::outbox;
 
@@ -35,7 +35,9 @@ pub async fn attempts(head: &Head) {
 /// Forgets what is older than it is kept, for as long as it is polled.
 pub async fn pruning(head: &Head) {
     loop {
-        told("events were forgotten", prune_events(head, OffsetDateTime::now_utc()).await);
+        let now = OffsetDateTime::now_utc();
+        told("events were forgotten", prune_events(head, now).await);
+        told("attempts were forgotten", prune_attempts(head, now).await);
         tokio::time::sleep(PRUNE_EVERY).await;
     }
 }

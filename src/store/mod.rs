@@ -197,6 +197,15 @@ pub struct Arming<'a> {
 pub const MAX_LOG_LINES: u64 = 20_000;
 /// Most events kept; the oldest go first.
 pub const MAX_EVENTS: u64 = 20_000;
+
+/// How many of a node's last attempts are kept; the last one always is.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    /// However old they are.
+    pub least: u32,
+    /// However young they are.
+    pub most: u32,
+}
 /// Rollouts kept besides those that are not over.
 pub const MAX_ROLLOUTS: u64 = 100;
 /// Most discovered machines kept; the one seen longest ago makes room.
@@ -274,6 +283,10 @@ pub trait Store: Send + Sync {
     /// As [`Store::arm`], with its event and what is to be done for it, in one transaction. [`Error::Stale`] if the attempt that it
     /// comes after was changed since it was read, or is not the node's last any more.
     async fn arm_and(&self, arming: &Arming<'_>, now: OffsetDateTime) -> Result<Attempt>;
+
+    /// Forgets attempts with their logs: of each node those that were armed before `before` but for its last `kept.least`, and all but its
+    /// last `kept.most`; returns how many.
+    async fn prune_attempts(&self, before: OffsetDateTime, kept: Kept) -> Result<u64>;
 
     /// Appends lines (their `seq` is given by the store). Capped at [`MAX_LOG_LINES`]; the last kept line says that more came.
     /// The lines of [`Store::save_attempt`] are always kept. Each call is synced to disk: append many lines at once.

@@ -13,7 +13,7 @@ use crate::domain::natural;
 use crate::domain::occurrence::{Occurrence, What};
 use crate::domain::outbox::{PowerStep, Work};
 use crate::domain::power::BootFrom;
-use crate::store::{Along, Arming, Error, LogLine};
+use crate::store::{Along, Arming, Error, Kept, LogLine};
 
 const WHAT: &str = "attempts";
 
@@ -92,6 +92,15 @@ pub async fn arm(at: &mut SqliteConnection, node: &NodeName, order: &Order, now:
         .execute(at)
         .await?;
     Ok(attempt)
+}
+
+/// An attempt's log goes with it. What is not over is a node's last attempt, and that one is always kept.
+pub async fn prune(at: &mut SqliteConnection, before: OffsetDateTime, kept: Kept) -> Result<u64, Fault> {
+    let sql = "DELETE FROM attempts WHERE id IN (
+                   SELECT id FROM (SELECT id, armed_at, ROW_NUMBER() OVER (PARTITION BY node ORDER BY number DESC) AS place FROM attempts)
+                   WHERE place > $1 OR (place > $2 AND armed_at < $3))";
+    let (most, least) = (i64::from(kept.most.max(1)), i64::from(kept.least.max(1)));
+    Ok(sqlx::query(sql).bind(most).bind(least).bind(nanoseconds(before)).execute(at).await?.rows_affected())
 }
 
 /// Writes state, progress and clocks; what was ordered never changes.

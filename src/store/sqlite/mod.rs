@@ -34,7 +34,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Sqlite, SqlitePool, Transaction};
 use time::OffsetDateTime;
 
-use super::{Along, Arming, HostKey, LogLine, NodePackages, Result, Sighting, Store};
+use super::{Along, Arming, HostKey, Kept, LogLine, NodePackages, Result, Sighting, Store};
 use crate::domain::attempt::{Attempt, AttemptId, Order};
 use crate::domain::facts::Facts;
 use crate::domain::lease::Lease;
@@ -258,6 +258,12 @@ impl Store for SqliteStore {
     async fn arm_and(&self, arming: &Arming<'_>, now: OffsetDateTime) -> Result<Attempt> {
         let mut at = self.write().await?;
         let done = attempts::arm_and(&mut at, arming, now).await;
+        self.finish(at, done).await
+    }
+
+    async fn prune_attempts(&self, before: OffsetDateTime, kept: Kept) -> Result<u64> {
+        let mut at = self.write().await?;
+        let done = attempts::prune(&mut at, before, kept).await;
         self.finish(at, done).await
     }
 
