@@ -53,13 +53,13 @@ bench:       ## kickctl against aptly, createrepo_c, apt-ftparchive, reprepro, n
 
 # cargo-fuzz wants a nightly compiler for its sanitizer flags; RUSTC_BOOTSTRAP lets the stable one take them.
 FUZZ_SECONDS ?= 600
-FUZZ_TARGETS ?= header repomd listings updateinfo comps modules treeinfo metalink nfs
-fuzz:        ## every parser of the RPM formats and of NFS calls against noise, FUZZ_SECONDS=600 each
+FUZZ_TARGETS ?= header repomd listings updateinfo comps modules treeinfo metalink nfs iso9660 lzma2
+fuzz:        ## every parser of the RPM formats, of media, of short xz streams and of NFS calls against noise, FUZZ_SECONDS=600 each
 	cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
 	for target in $(FUZZ_TARGETS); do \
 	    mkdir -p fuzz/corpus/$$target; \
 	    RUSTC_BOOTSTRAP=1 cargo fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
-	        -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 -max_len=20000 -print_final_stats=1; \
+	        -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 -max_len=32000 -print_final_stats=1; \
 	done
 
 lint:        ## format, clippy, rustdoc, shellcheck, licences

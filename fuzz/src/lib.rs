@@ -1,4 +1,4 @@
-//! The RPM formats and the NFS server of kickctl, compiled by themselves for the fuzz targets.
+//! The RPM formats, the readers of ISO 9660 and LZMA2 and the NFS server of kickctl, compiled by themselves for the fuzz targets.
 
 #[path = "domain.rs"]
 pub mod domain;
