@@ -2,6 +2,7 @@
 # Sourced by everything that boots a diskless node. busybox ash, dash or bash.
 HERE=${KICKCTL_HERE:-/kickctl}         # what the head put into the node's own archive
 STATE=${KICKCTL_STATE:-/run/kickctl}   # root's alone; the running system finds it at the same place
+RUN=${KICKCTL_RUN:-/run}               # what is known of network cards: net-CARD.conf
 CONSOLE=${KICKCTL_CONSOLE:-/dev/console}
 KMSG=${KICKCTL_KMSG:-/dev/kmsg}
 SYS=${KICKCTL_SYS:-/sys}

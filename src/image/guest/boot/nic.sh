@@ -72,7 +72,7 @@ fixed_address() {
 		ip link set "$1" up
 		ip address replace "$client/${mask:-255.255.255.0}" dev "$1" || return 1
 		[ -z "$gateway" ] || ip route replace default via "$gateway" dev "$1" || return 1
-		printf '%s=%s\n' IPV4ADDR "$client" IPV4DNS0 "$first" IPV4DNS1 "$second" >"/run/net-$1.conf"
+		printf '%s=%s\n' IPV4ADDR "$client" IPV4DNS0 "$first" IPV4DNS1 "$second" >"$RUN/net-$1.conf"
 	}
 }
 
@@ -86,12 +86,12 @@ nic_up() {
 	done
 	ip=$(ip_for "$NIC" "${IP:-dhcp}")
 	waited=0
-	until address "$NIC" "$ip" >"$STATE/ipconfig.log" 2>&1 && [ -s "/run/net-$NIC.conf" ]; do
+	until address "$NIC" "$ip" >"$STATE/ipconfig.log" 2>&1 && [ -s "$RUN/net-$NIC.conf" ]; do
 		waiting "no address for $NIC ($NIC_MAC): $(tail -n 1 "$STATE/ipconfig.log" | printable)"
 		sleep 2
 	done
 	# shellcheck source=/dev/null
-	. "/run/net-$NIC.conf"
+	. "$RUN/net-$NIC.conf"
 	say "$NIC ($NIC_MAC) is ${IPV4ADDR:-up}"
 	# The card is up for good: initramfs-tools shall not try it again.
 	IP=none
