@@ -171,3 +171,48 @@ fn checks(mirror: &Mirror, published: &PublishedRepository) -> (bool, bool) {
     let metadata = published.signed && (published.rebuilt || own.iter().all(|repository| repository.repo_gpgcheck));
     (metadata, packages)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::mirror::{Addresses, RpmMirror};
+
+    fn mirror(repositories: &[(&str, bool, bool)]) -> Mirror {
+        let repository = |(name, repo_gpgcheck, gpgcheck): &(&str, bool, bool)| crate::domain::mirror::Repository {
+            name: (*name).to_owned(),
+            path: (*name).to_owned(),
+            addresses: Addresses::BaseUrl(vec![format!("http://a.example/{name}")]),
+            keys: Vec::new(),
+            repo_gpgcheck: *repo_gpgcheck,
+            gpgcheck: *gpgcheck,
+            updates: None,
+        };
+        let repositories = repositories.iter().map(repository).collect();
+        let upstream = Upstream::Rpm(RpmMirror { repositories, filter: None, merge: false, tree: None });
+        Mirror { name: "m".parse().unwrap(), upstream, local: Vec::new(), keep: 3, refresh: None }
+    }
+
+    fn published(name: &str, rebuilt: bool) -> PublishedRepository {
+        PublishedRepository { name: name.to_owned(), path: String::new(), packages: 1, rebuilt, signed: true, keys: Vec::new() }
+    }
+
+    #[test]
+    fn dnf_checks_what_the_mirrors_definition_says() {
+        let two = mirror(&[("BaseOS", true, true), ("extras", false, false)]);
+        assert_eq!(checks(&two, &published("BaseOS", false)), (true, true));
+        // Upstream's own signature, whose key nobody gave.
+        assert_eq!(checks(&two, &published("extras", false)), (false, false));
+        // The head's own signature is always checked. What was merged is only as sure as the least of it.
+        assert_eq!(checks(&two, &published("m", true)), (true, false));
+        assert_eq!(checks(&mirror(&[("BaseOS", false, true)]), &published("m", true)), (true, true));
+        // The site's packages that joined are signed by nobody.
+        let local = Mirror { local: vec!["/srv/rpms".into()], ..two };
+        assert_eq!(checks(&local, &published("BaseOS", true)), (true, false));
+    }
+
+    #[test]
+    fn the_platform_of_modules_is_what_the_release_package_provides() {
+        assert_eq!(platform("base-module(platform:el9)"), Some("platform:el9"));
+        assert_eq!(platform("base-module(other)"), None);
+    }
+}

@@ -146,6 +146,9 @@ impl RecipeFile {
         if let Some(at) = self.packages.iter().position(|name| !is_named(name)) {
             return Err(source.wrong(&format!("packages.{at}"), "is not a package name", "a name such as openssh-server"));
         }
+        if ["dracut", "initramfs-tools"].iter().all(|maker| self.packages.iter().any(|name| name == maker)) {
+            return Err(source.wrong("packages", "has dracut and initramfs-tools, which exclude each other", "one of the two"));
+        }
         if self.suite.as_ref().is_some_and(|suite| !suite.split('/').all(is_word)) {
             return Err(source.wrong("suite", "is not a suite's name", "a name such as trixie"));
         }
@@ -317,6 +320,10 @@ mode = "0640"
     fn what_is_wrong_is_told_with_its_place_and_what_is_allowed() {
         let cases = [
             (GOOD.replace("openssh-server", "--force"), "r.toml:2:13: packages.0 = \"--force\": is not a package name"),
+            (
+                GOOD.replace("[\"openssh-server\"]", "[\"dracut\", \"initramfs-tools\"]"),
+                "has dracut and initramfs-tools, which exclude each other",
+            ),
             (GOOD.replace("Europe/Berlin", "../../etc/passwd"), "time_zone = \"../../etc/passwd\": is not a time zone"),
             (GOOD.replace("ssh.service", "-x y"), "services.enable"),
             (GOOD.replace("name = \"root\"", "name = \"Root:x\""), "user.0.name = \"Root:x\": is not a log-in name"),

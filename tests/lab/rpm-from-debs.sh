@@ -28,10 +28,12 @@ extract() {
         if [ -L "$one/$top" ]; then rm "$one/$top"; fi
         if [ -d "$one/$top" ]; then mkdir -p "$one/usr/$top" && cp -a "$one/$top/." "$one/usr/$top/" && rm -r "${one:?}/$top"; fi
     done
-    rm -rf "$one/var/run" "$one/var/lock" "$one"/{dev,proc,run,sys,tmp}
+    rm -rf "${one:?}"/{dev,proc,run,sys,tmp,var/lock,var/run}
     rm -rf "$one/usr/share/doc" "$one/usr/share/man" "$one/usr/share/locale" "$one/usr/share/info" "$one/usr/share/lintian" "$one/usr/share/bug"
     # Where RPM packages have the kernel.
     if [ -e "$one/boot/vmlinuz-$release" ]; then mv "$one/boot/vmlinuz-$release" "$one/usr/lib/modules/$release/vmlinuz"; fi
+    # Debian's rpm keeps the list of packages in each user's home.
+    if [ -e "$one/usr/lib/rpm/macros" ]; then sed -i 's|^%_dbpath\b.*|%_dbpath /usr/lib/sysimage/rpm|' "$one/usr/lib/rpm/macros"; fi
     if [ -e "$one/usr/bin/mawk" ]; then ln -s mawk "$one/usr/bin/awk"; fi
     if [ -e "$one/usr/bin/bash" ]; then ln -s bash "$one/usr/bin/sh"; fi
     cp -a "$one/." "$root/"
