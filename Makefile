@@ -31,11 +31,13 @@ test:        ## unit and integration tests; then in QEMU both boot paths up to t
 	$(call lab,test-nfs.sh)
 	$(call lab,test-diskless.sh)
 
-test-full: test  ## besides: errata of the real Debian 12, a refused disk, kickstart, diskless nodes while the head changes, a whole installation by BIOS, and by UEFI with drift and a reinstallation
+test-full: test  ## besides: errata of the real Debian 12, a refused disk, kickstart, diskless nodes while the head changes, by dracut and from RPM packages, a whole installation by BIOS, and by UEFI with drift and a reinstallation
 	cargo test --locked --test errata_real -- --ignored
 	$(call lab,test-gate.sh)
 	$(call lab,test-kickstart.sh)
 	$(call lab,test-diskless-life.sh)
+	$(call lab,test-diskless-dracut.sh)
+	$(call lab,test-diskless-rpm.sh)
 	tests/lab/demo.sh
 	DEMO_FIRMWARE=uefi DEMO_AGAIN=1 tests/lab/demo.sh
 
@@ -68,7 +70,7 @@ lint:        ## format, clippy, rustdoc, shellcheck, licences
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 	shellcheck -x -P . tests/lab/*.sh tests/lab/standin-anaconda/*.sh tests/lab/bench/*.sh .ci/run
-	shellcheck -x -P . -e SC1091 src/image/guest/boot/*.sh src/image/guest/agent/agent src/image/guest/agent/log src/image/guest/initramfs/hook src/image/guest/initramfs/kickctl
+	shellcheck -x -P . -e SC1091 src/image/guest/boot/*.sh src/image/guest/dracut/*.sh src/image/guest/agent/agent src/image/guest/agent/log src/image/guest/initramfs/hook src/image/guest/initramfs/kickctl
 	if cargo deny --version >/dev/null 2>&1; then cargo deny check licenses; else echo "lint: cargo-deny is not installed; licences not checked"; fi
 
 clean:       ## what was compiled and what the demo left

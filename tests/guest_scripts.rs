@@ -88,7 +88,10 @@ impl Machine {
             .env("KICKCTL_KMSG", self.path("kmsg"))
             .env("KICKCTL_SYS", self.path("sys"))
             .env("KICKCTL_DEV", self.path("dev"))
-            .env("KICKCTL_FAILURE_DELAY", "0");
+            .env("KICKCTL_RUN", self.path("state"))
+            .env("KICKCTL_FAILURE_DELAY", "0")
+            // As in the two kinds of initial RAM disk.
+            .env("HTTP", if self.shell == SHELLS[0] { "wget" } else { "curl" });
         command
     }
 
@@ -228,12 +231,14 @@ fn judged(machine: &Machine, disk: &LoopDisk) -> String {
 
 #[test]
 fn every_script_reads_in_the_shells_that_run_it() {
-    for file in guest::files() {
+    let mut files = guest::files(guest::Maker::Dracut);
+    files.extend(guest::files(guest::Maker::InitramfsTools));
+    for file in files {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("script");
         fs::write(&path, file.content).unwrap();
         let shells: &[&[&str]] = match file.path.rsplit_once('/').unwrap().1 {
-            "agent" | "log" => &[&["bash", "-n"]],
+            "agent" | "log" | "module-setup.sh" => &[&["bash", "-n"]],
             name if name.ends_with(".service") || file.path.contains("conf.d") => continue,
             _ => &[&["busybox", "ash", "-n"], &["dash", "-n"], &["bash", "-n"]],
         };
@@ -463,14 +468,37 @@ async fn an_archive_that_is_missing_or_incomplete_ends_in_a_reboot_and_never_in_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_is_told_to_the_head_under_the_report_token() {
-    let head = Head::start(200, archive(&[("token", "3-secret\n")])).await;
-    let machine = Machine::new(SHELLS[0]);
-    fs::write(machine.path("kickctl/env"), head.env("")).unwrap();
-    let console = machine.fails("read_env; fail 'the overlay cannot be mounted'");
-    assert!(console.contains("CANNOT START: the overlay cannot be mounted"), "{console}");
-    let heard = head.heard();
-    assert_eq!(heard[0].0, "/boot/3-00/takeover");
-    assert_eq!(heard[1], ("/report/failed".into(), "Bearer 3-secret".into(), "the overlay cannot be mounted".into()));
+    for shell in SHELLS {
+        let head = Head::start(200, archive(&[("token", "3-secret\n")])).await;
+        let machine = Machine::new(shell);
+        fs::write(machine.path("kickctl/env"), head.env("")).unwrap();
+        // What begins with @ is a text like any other.
+        let console = machine.fails("read_env; fail '@/etc/passwd cannot be mounted'");
+        assert!(console.contains("CANNOT START: @/etc/passwd cannot be mounted"), "{console}");
+        let heard = head.heard();
+        assert_eq!(heard[0].0, "/boot/3-00/takeover");
+        assert_eq!(heard[1], ("/report/failed".into(), "Bearer 3-secret".into(), "@/etc/passwd cannot be mounted".into()));
+    }
+}
+
+#[test]
+fn a_card_gets_its_address_without_ipconfig_too() {
+    for shell in SHELLS {
+        let machine = Machine::new(shell);
+        let mut command = Command::new("unshare");
+        let given = "10.0.0.7:10.0.0.1:10.0.0.1:255.255.255.0:node07:lo:none:10.0.0.2:10.0.0.3";
+        let inner = machine.command(&format!(
+            "fixed_address lo {given} && fixed_address lo {given} && ip -o -4 address show dev lo && ip route && cat \"$KICKCTL_RUN/net-lo.conf\""
+        ));
+        command.args(["--net", "--"]).arg(inner.get_program()).args(inner.get_args());
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let output = command.output().unwrap();
+        let told = printed(&output);
+        assert!(output.status.success(), "{told}");
+        for words in ["inet 10.0.0.7/24 ", "default via 10.0.0.1 dev lo", "IPV4ADDR=10.0.0.7\nIPV4DNS0=10.0.0.2\nIPV4DNS1=10.0.0.3\n"] {
+            assert!(told.contains(words), "{words}: {told}");
+        }
+    }
 }
 
 /// A newc archive, as the head's answer to the take-over is one.

@@ -7,20 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::add_mirror::read_mirror;
-use super::head_keys::signing_key;
-use super::snapshot_packages::SnapshotPackages;
+use super::image_source::{package_format, package_source};
 use super::{Error, Result};
 use crate::config::Source;
 use crate::config::recipe_file::{self, RecipeFile};
 use crate::domain::image::{ImageName, ImageVersion, Recipe};
-use crate::domain::mirror::{PublishedSuite, Snapshot, Upstream};
 use crate::domain::name::{MirrorName, SnapshotId};
 use crate::image::build::{Build, Built};
 use crate::image::layout::ImageDir;
 use crate::image::shipped::{SHIPPED, shipped};
-use crate::image::source::PackageSource;
-use crate::image::{self, Progress, packages_of, publish};
-use crate::mirror::layout::MirrorDir;
+use crate::image::source::{PackageSource, needs};
+use crate::image::{self, Progress, publish};
 use crate::sys::atomic;
 use crate::sys::data_dir::DataDir;
 use crate::sys::lock::{self, Lock, Mode};
@@ -90,7 +87,7 @@ pub enum Published {
 /// [`Error::Image`]; what was published stays published.
 pub async fn build_image(data: &DataDir, request: &BuildRequest, progress: Arc<dyn Progress>) -> Result<BuildReport> {
     let dir = ImageDir::new(data, &request.name);
-    let (recipe, text) = recipe(&dir, request)?;
+    let (recipe, text) = recipe(data, &dir, request)?;
     let source = package_source(data, &recipe, request.snapshot.as_ref())?;
     if request.dry_run {
         return plan(dir, recipe, source, progress).await;
@@ -114,8 +111,8 @@ pub async fn build_image(data: &DataDir, request: &BuildRequest, progress: Arc<d
 }
 
 async fn plan(dir: ImageDir, recipe: Recipe, source: PackageSource, progress: Arc<dyn Progress>) -> Result<BuildReport> {
-    let planned =
-        BuildReport::Planned { mirror: source.mirror.clone(), snapshot: source.snapshot.clone(), packages: packages_of(&recipe).len() };
+    let packages = needs(&recipe, source.format()).packages.len();
+    let planned = BuildReport::Planned { mirror: source.mirror.clone(), snapshot: source.snapshot.clone(), packages };
     if !dir.root().is_dir() {
         return Ok(planned);
     }
@@ -159,7 +156,7 @@ pub(super) fn cut_off(error: tokio::task::JoinError) -> Error {
 }
 
 /// The recipe, and the text that is to be kept of it.
-fn recipe(dir: &ImageDir, request: &BuildRequest) -> Result<(Recipe, String)> {
+fn recipe(data: &DataDir, dir: &ImageDir, request: &BuildRequest) -> Result<(Recipe, String)> {
     let (place, text) = written(dir, request)?;
     let source = Source::new(place, text.clone());
     let mut file = recipe_file::read(&source)?;
@@ -168,13 +165,14 @@ fn recipe(dir: &ImageDir, request: &BuildRequest) -> Result<(Recipe, String)> {
     file.kernel = request.kernel.clone().or(file.kernel);
     let known: BTreeSet<String> = file.packages.iter().cloned().collect();
     file.packages.extend(request.packages.iter().filter(|name| !known.contains(*name)).cloned());
+    let format = package_format(&read_mirror(data, &file.mirror)?)?;
     if file == before {
         // As it was written, with its comments.
-        return Ok((file.meaning(&source)?, text));
+        return Ok((file.meaning(&source, format)?, text));
     }
     let text = file.to_toml().map_err(|error| Error::Usage(format!("the recipe cannot be written: {error}")))?;
     let source = Source::new(dir.recipe(), text.clone());
-    Ok((file.meaning(&source)?, text))
+    Ok((file.meaning(&source, format)?, text))
 }
 
 fn written(dir: &ImageDir, request: &BuildRequest) -> Result<(PathBuf, String)> {
@@ -201,67 +199,4 @@ fn written(dir: &ImageDir, request: &BuildRequest) -> Result<(PathBuf, String)> 
     };
     let text = RecipeFile::of_mirror(mirror.clone()).to_toml();
     Ok((dir.recipe(), text.map_err(|error| Error::Usage(format!("the recipe cannot be written: {error}")))?))
-}
-
-/// The snapshot that the packages come from, as apt is told of it, once all packages that are named were found in it.
-fn package_source(data: &DataDir, recipe: &Recipe, snapshot: Option<&SnapshotId>) -> Result<PackageSource> {
-    let Upstream::Debian(upstream) = read_mirror(data, &recipe.mirror)?.upstream else {
-        return Err(Error::Refused(format!("mirror {} is of RPM packages: images are built from Debian mirrors", recipe.mirror)));
-    };
-    let dir = MirrorDir::new(data, &recipe.mirror);
-    let id = snapshot.cloned().or_else(|| dir.published());
-    let id = id.ok_or_else(|| crate::mirror::Error::NothingPublished(recipe.mirror.clone()))?;
-    let missing = || crate::mirror::Error::NoSnapshot { mirror: recipe.mirror.clone(), snapshot: Some(id.clone()) };
-    let snapshot = dir.read(&id).map_err(crate::mirror::Error::from)?.ok_or_else(missing)?;
-    let suites = suites(&snapshot, recipe)?;
-    let tree = dir.tree(&id);
-    let offered = SnapshotPackages::read(&tree, &snapshot, recipe.arch)?;
-    let lacking: Vec<String> = packages_of(recipe).iter().filter(|name| !offered.has(name)).map(|name| hint(name, &offered)).collect();
-    if !lacking.is_empty() {
-        return Err(Error::Refused(format!(
-            "snapshot {id} of mirror {} has no package {} for {}: correct the recipe, or add the package to the mirror's [filter] and sync it",
-            recipe.mirror,
-            lacking.join(", "),
-            recipe.arch.debian()
-        )));
-    }
-    let keyrings = if suites.iter().all(|suite| suite.rebuilt) {
-        let key = signing_key(data)?.public_bytes();
-        vec![("kickctl.gpg".to_owned(), key.map_err(|error| Error::Refused(format!("the head's key does not read: {error}")))?)]
-    } else {
-        upstream_keyrings(upstream.sources.iter().flat_map(|source| &source.keyring))?
-    };
-    Ok(PackageSource { mirror: recipe.mirror.clone(), snapshot: id, made: snapshot.made, tree, suites, keyrings, arch: recipe.arch })
-}
-
-fn hint(name: &str, offered: &SnapshotPackages) -> String {
-    match offered.like(name)[..] {
-        [] => format!("`{name}`"),
-        ref like => format!("`{name}` (it has {})", like.join(", ")),
-    }
-}
-
-/// All suites of a snapshot, the one that the recipe names first.
-fn suites(snapshot: &Snapshot, recipe: &Recipe) -> Result<Vec<PublishedSuite>> {
-    let mut suites = snapshot.suites.clone();
-    if let Some(wanted) = &recipe.suite {
-        let Some(at) = suites.iter().position(|suite| suite.suite == *wanted || suite.codename == *wanted) else {
-            let known: Vec<&str> = suites.iter().map(|suite| suite.suite.as_str()).collect();
-            let text = format!("snapshot {} of mirror {} has no suite {wanted}: it has {}", snapshot.id, recipe.mirror, known.join(", "));
-            return Err(Error::Usage(text));
-        };
-        suites.swap(0, at);
-    }
-    Ok(suites)
-}
-
-/// Keys of a mirror that keeps upstream's signatures. apt tells text from binary by the file's name.
-fn upstream_keyrings<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Result<Vec<(String, Vec<u8>)>> {
-    let paths: BTreeSet<&PathBuf> = paths.collect();
-    let read = |(number, path): (usize, &PathBuf)| {
-        let bytes = fs::read(path).map_err(|source| Error::Io { what: format!("cannot read the keyring {}", path.display()), source })?;
-        let extension = if bytes.starts_with(b"-----BEGIN") { "asc" } else { "gpg" };
-        Ok((format!("kickctl-{number}.{extension}"), bytes))
-    };
-    paths.into_iter().enumerate().map(read).collect()
 }

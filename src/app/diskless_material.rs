@@ -113,7 +113,8 @@ impl DisklessMaterial {
             nfs_port: (self.config.nfs == Nfs::Embedded).then_some(NFS_PORT),
             root: self.root_file(),
             hosts: &self.hosts,
-            package_sources: source::served_at(&self.dir.root(), &format!("{}/mirror/{}", self.head_url, self.record.mirror)),
+            package_sources: source::served_at(&self.dir.root(), &format!("{}/mirror/{}", self.head_url, self.record.mirror))
+                .map(|file| (file.path, file.text)),
             machine_id: self.machine_id.clone(),
             settings: &self.settings,
         }

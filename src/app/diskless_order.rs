@@ -1,7 +1,7 @@
 //! What an attempt of a diskless node freezes, and what would keep the node from booting.
 
 use super::diskless_material::DisklessMaterial;
-use super::export_path::{checked_out, export_root};
+use super::export_path::export_root;
 use super::preflight::{Bench, Finding, wrong_address};
 use super::{Error, Head, Result};
 use crate::config::Config;
@@ -10,6 +10,7 @@ use crate::domain::image::ImageVersion;
 use crate::domain::name::{NodeName, ProfileName, VersionId};
 use crate::domain::node::Node;
 use crate::domain::profile::ProfileKind;
+use crate::image::change;
 use crate::image::layout::{ImageDir, VersionDir};
 use crate::provision::Settings;
 use crate::provision::arguments::MAX_ARGUMENTS;
@@ -42,16 +43,16 @@ impl Bench<'_> {
                 "neither profile `{profile}` nor what it extends names an image: write `image = \"NAME\"` into its profile.toml"
             ))
         })?;
-        let published = || ImageDir::new(&self.head.data, &name).published();
+        let dir = ImageDir::new(&self.head.data, &name);
         let version_id = match kind {
             // What it began as: another version is another copy.
-            ProfileKind::NfsRw => checked_out(&self.head.data, &name, &node.name).ok_or_else(|| {
+            ProfileKind::NfsRw => change::checked_out(&dir, &node.name).ok_or_else(|| {
                 let node = &node.name;
                 Error::Refused(format!(
                     "{node} has no copy of image `{name}` to write to: `kickctl image checkout {name} {node}` makes one"
                 ))
             })?,
-            _ => pinned.or_else(published).ok_or_else(|| {
+            _ => pinned.or_else(|| dir.published()).ok_or_else(|| {
                 Error::Refused(format!("image `{name}` has no published version: `kickctl image build {name}` makes and publishes one"))
             })?,
         };

@@ -41,6 +41,7 @@ mod fixture;
 mod head;
 pub mod head_keys;
 mod host_keys;
+mod image_source;
 pub mod images_in_use;
 pub mod import_mirror;
 mod import_nodes;

@@ -26,7 +26,7 @@ pub async fn prune_images(
     for name in names {
         let dir = image_dir(data, name)?;
         let source = Source::open(&dir.recipe())?;
-        let keep = keep.unwrap_or(recipe_file::read(&source)?.meaning(&source)?.keep);
+        let keep = keep.unwrap_or(recipe_file::read(&source)?.keep());
         let _lock = lock_image(&dir).await?;
         let versions: Vec<VersionId> = dir.list().map_err(Error::from)?.into_iter().map(|version| version.id).collect();
         let mut in_use = in_use.clone();

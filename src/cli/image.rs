@@ -45,6 +45,7 @@ enum ImageCommand {
     #[command(after_help = "Examples:
   kickctl image build worker
   kickctl image build login --mirror debian-13 --packages openssh-server,nfs-common
+  kickctl image build compute --mirror rocky-9 --packages openssh-server,nfs-utils
   kickctl image build gpu --recipe gpu.toml --no-publish
 
 The recipe is kept in images/NAME/recipe.toml of the data folder: edit it there and build again. `worker` ships with kickctl.
@@ -85,7 +86,7 @@ The same recipe, files and snapshot give the same version. Can be ended at any t
   kickctl image shell worker --publish -- sh -c 'apt-get update && apt-get install -y htop'
   kickctl image shell worker --discard
 
-`apt-get` inside finds the snapshot that the version was made from. `exit 0` keeps the work as a new version, any other exit throws it away.")]
+`apt-get` or `dnf` inside finds the snapshot that the version was made from. `exit 0` keeps the work as a new version, any other exit throws it away.")]
     Shell(Shell),
     /// Make a copy of a version that one node may change while it runs from it (kind nfs-rw)
     Checkout {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::span::{Error, Source};
 use crate::domain::image::{Content, LaidFile, Recipe, User};
+use crate::domain::mirror::PackageFormat;
 use crate::domain::name::MirrorName;
 use crate::domain::node::Arch;
 
@@ -25,7 +26,7 @@ pub struct RecipeFile {
     /// What the nodes' processors run.
     #[serde(default)]
     pub arch: Arch,
-    /// The kernel's package; `linux-image-ARCH` without it.
+    /// The kernel's package; `linux-image-ARCH`, or `kernel` of RPM distributions, without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel: Option<String>,
     /// Further packages.
@@ -108,6 +109,11 @@ impl RecipeFile {
         }
     }
 
+    /// How many versions `prune` keeps.
+    pub fn keep(&self) -> usize {
+        self.keep.unwrap_or(KEEP)
+    }
+
     /// As TOML.
     ///
     /// # Errors
@@ -120,13 +126,28 @@ impl RecipeFile {
     ///
     /// # Errors
     /// [`Error::Wrong`], naming file, line, key, value and what is allowed. `source`: the text it was read from.
-    pub fn meaning(&self, source: &Source) -> Result<Recipe, Error> {
-        let kernel = self.kernel.clone().unwrap_or_else(|| format!("linux-image-{}", self.arch.debian()));
+    /// `format`: that of the mirror's packages.
+    pub fn meaning(&self, source: &Source, format: PackageFormat) -> Result<Recipe, Error> {
+        let kernel = self.kernel.clone().unwrap_or_else(|| match format {
+            PackageFormat::Deb => format!("linux-image-{}", self.arch.debian()),
+            PackageFormat::Rpm => "kernel".to_owned(),
+        });
+        if format == PackageFormat::Rpm && self.suite.is_some() {
+            return Err(source.wrong(
+                "suite",
+                "is for Debian mirrors, and this one has RPM repositories: all of them are used",
+                "leave it out",
+            ));
+        }
+        let is_named = |name: &String| is_package(name) || format == PackageFormat::Rpm && is_group(name);
         if !is_package(&kernel) {
             return Err(source.wrong("kernel", "is not a package name", "a name such as linux-image-amd64"));
         }
-        if let Some(at) = self.packages.iter().position(|name| !is_package(name)) {
+        if let Some(at) = self.packages.iter().position(|name| !is_named(name)) {
             return Err(source.wrong(&format!("packages.{at}"), "is not a package name", "a name such as openssh-server"));
+        }
+        if ["dracut", "initramfs-tools"].iter().all(|maker| self.packages.iter().any(|name| name == maker)) {
+            return Err(source.wrong("packages", "has dracut and initramfs-tools, which exclude each other", "one of the two"));
         }
         if self.suite.as_ref().is_some_and(|suite| !suite.split('/').all(is_word)) {
             return Err(source.wrong("suite", "is not a suite's name", "a name such as trixie"));
@@ -160,7 +181,7 @@ impl RecipeFile {
             enable: services.enable,
             disable: services.disable,
             commands: self.commands.clone(),
-            keep: self.keep.unwrap_or(KEEP),
+            keep: self.keep(),
         })
     }
 }
@@ -235,6 +256,11 @@ fn is_package(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-._:".contains(&b))
 }
 
+/// A group of packages, or an environment: `@core`, `@^minimal-environment`.
+fn is_group(text: &str) -> bool {
+    text.strip_prefix("@^").or_else(|| text.strip_prefix('@')).is_some_and(is_package)
+}
+
 fn is_word(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-._".contains(&b))
 }
@@ -280,7 +306,7 @@ mode = "0640"
 
     fn meaning(text: &str) -> Result<Recipe, Error> {
         let source = Source::new("r.toml", text);
-        read(&source)?.meaning(&source)
+        read(&source)?.meaning(&source, PackageFormat::Deb)
     }
 
     #[test]
@@ -294,6 +320,10 @@ mode = "0640"
     fn what_is_wrong_is_told_with_its_place_and_what_is_allowed() {
         let cases = [
             (GOOD.replace("openssh-server", "--force"), "r.toml:2:13: packages.0 = \"--force\": is not a package name"),
+            (
+                GOOD.replace("[\"openssh-server\"]", "[\"dracut\", \"initramfs-tools\"]"),
+                "has dracut and initramfs-tools, which exclude each other",
+            ),
             (GOOD.replace("Europe/Berlin", "../../etc/passwd"), "time_zone = \"../../etc/passwd\": is not a time zone"),
             (GOOD.replace("ssh.service", "-x y"), "services.enable"),
             (GOOD.replace("name = \"root\"", "name = \"Root:x\""), "user.0.name = \"Root:x\": is not a log-in name"),
@@ -309,6 +339,19 @@ mode = "0640"
             let said = meaning(&text).unwrap_err().to_string();
             assert!(said.contains(expected), "{said}\nshould contain {expected}");
         }
+    }
+
+    #[test]
+    fn a_recipe_for_rpm_packages_has_groups_and_another_kernel_and_no_suite() {
+        let rpm = |text: &str| {
+            let source = Source::new("r.toml", text);
+            read(&source)?.meaning(&source, PackageFormat::Rpm)
+        };
+        let text = "mirror = \"rocky-9\"\npackages = [\"@core\", \"@^minimal-environment\", \"openssh-server\"]\n";
+        assert_eq!(rpm(text).unwrap().kernel, "kernel");
+        assert!(meaning(text).unwrap_err().to_string().contains("packages.0 = \"@core\": is not a package name"));
+        let said = rpm(&format!("{text}suite = \"BaseOS\"\n")).unwrap_err().to_string();
+        assert!(said.contains("suite = \"BaseOS\": is for Debian mirrors"), "{said}");
     }
 
     #[test]

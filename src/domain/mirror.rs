@@ -52,6 +52,18 @@ pub enum Upstream {
     Medium(MediumMirror),
 }
 
+impl Upstream {
+    /// The format of its packages; `None` where it has none that could be installed by themselves.
+    pub fn packages(&self) -> Option<PackageFormat> {
+        match self {
+            Self::Debian(_) => Some(PackageFormat::Deb),
+            Self::Rpm(_) => Some(PackageFormat::Rpm),
+            Self::Directory(directory) => Some(directory.packages),
+            Self::Medium(_) => None,
+        }
+    }
+}
+
 impl Mirror {
     /// True if upstream's metadata is kept byte for byte with upstream's signature; false if the head rebuilds and signs it.
     pub fn is_whole(&self) -> bool {

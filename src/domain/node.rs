@@ -62,6 +62,14 @@ impl Arch {
             Self::Arm64 => "arm64",
         }
     }
+
+    /// What RPM packages call it.
+    pub const fn rpm(self) -> &'static str {
+        match self {
+            Self::Amd64 => "x86_64",
+            Self::Arm64 => "aarch64",
+        }
+    }
 }
 
 /// How a machine's firmware boots.

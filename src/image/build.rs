@@ -5,11 +5,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::guest::{self, GuestFile};
+use super::guest;
 use super::layout::ImageDir;
-use super::source::PackageSource;
+use super::source::{self, Needs, PackageSource};
+use super::steps::Step;
 use super::version::{Facts, Making};
-use super::{Error, Progress, Result, debian, lay, squash, steps};
+use super::{Error, Progress, Result, lay, squash, steps};
 use crate::domain::checksum::Sha256;
 use crate::domain::image::{ImageVersion, Origin, Recipe};
 use crate::sys::atomic::{self, named};
@@ -44,7 +45,7 @@ impl Build<'_> {
     /// # Errors
     /// If a file of the recipe or a version's record does not read.
     pub fn same(&self) -> Result<Option<ImageVersion>> {
-        Ok(self.prepare(guest::files())?.2)
+        Ok(self.prepare(&self.needs())?.2)
     }
 
     /// Makes a version, unless there is one of the same input.
@@ -52,22 +53,24 @@ impl Build<'_> {
     /// # Errors
     /// [`Error`]; what was published stays published.
     pub fn run(&self) -> Result<Built> {
-        check_tools(&[debian::PROGRAM, squash::PROGRAM, ("unshare", "util-linux")])?;
-        let (files, input, same) = self.prepare(guest::files())?;
+        let program = self.source.program();
+        check_tools(&[program, squash::PROGRAM, ("unshare", "util-linux")])?;
+        let needs = self.needs();
+        let (files, input, same) = self.prepare(&needs)?;
         if let Some(same) = same {
             return Ok(Built::Same(Box::new(same)));
         }
-        let steps = steps::of(self.recipe);
+        let steps: Vec<Step> = self.source.settle().into_iter().chain(steps::of(self.recipe)).collect();
         let epoch = self.source.made.unix_timestamp();
         let mut making = Making::begin(self.dir, epoch, steps.len() + 2, Arc::clone(&self.progress))?;
         making.log.stage("installing packages")?;
-        for (name, bytes) in &self.source.keyrings {
+        for (name, bytes) in &self.source.aids() {
             let path = making.place().path().join("keys").join(name);
             fs::write(&path, bytes).map_err(|error| named(error, "write", &path))?;
         }
         let tree = Some(self.source.tree.as_path());
-        let mut install = debian::install(&making.room(tree), self.recipe, self.source);
-        making.log.run(debian::PROGRAM.0, &mut install, None)?;
+        let mut install = self.source.install(&making.room(tree), &needs.packages);
+        making.log.run(program.0, &mut install, None)?;
         making.log.stage("laying files over it")?;
         let mut unpack = making.room(None).inside("tar");
         // A folder of the archive does not replace a link to a folder, such as /lib or /bin.
@@ -91,13 +94,17 @@ impl Build<'_> {
         Ok(Built::New(Box::new(made)))
     }
 
+    fn needs(&self) -> Needs {
+        source::needs(self.recipe, self.source.format())
+    }
+
     /// The files to lay over, what identifies the build, and the version that has the same.
-    fn prepare(&self, guest: &[GuestFile]) -> Result<(fs::File, Sha256, Option<ImageVersion>)> {
+    fn prepare(&self, needs: &Needs) -> Result<(fs::File, Sha256, Option<ImageVersion>)> {
         atomic::private_folder(self.dir.root())?;
-        let (files, laid) = lay::archive(self.dir.root(), self.recipe, self.source, guest)?;
+        let (files, laid) = lay::archive(self.dir.root(), self.recipe, self.source, &guest::files(needs.maker))?;
         // How many versions are kept does not make another.
         let recipe = serde_json::to_string(&Recipe { keep: 0, ..self.recipe.clone() }).map_err(std::io::Error::other)?;
-        let packages = debian::packages(self.recipe).join(" ");
+        let packages = needs.packages.join(" ");
         let (mirror, snapshot) = (&self.source.mirror, &self.source.snapshot);
         let input = Sha256::of(format!("{METHOD}\n{recipe}\n{packages}\n{mirror} {snapshot}\n{laid}\n").as_bytes());
         let same = self.dir.list()?.into_iter().rev().find(|version| version.input == input);

@@ -2,7 +2,8 @@
 
 use time::OffsetDateTime;
 
-use super::source::PackageSource;
+use super::debian::Suites;
+use super::source::{Offer, PackageSource};
 use crate::domain::image::{Recipe, User};
 use crate::domain::mirror::PublishedSuite;
 use crate::domain::node::Arch;
@@ -34,12 +35,15 @@ pub fn source() -> PackageSource {
         snapshot: "20261121T045300Z-3f9a2c41".parse().unwrap(),
         made: OffsetDateTime::UNIX_EPOCH,
         tree: "/tree".into(),
-        suites: vec![PublishedSuite {
-            suite: "trixie".to_owned(),
-            codename: "trixie".to_owned(),
-            components: vec!["main".to_owned()],
-            rebuilt: true,
-        }],
+        offer: Offer::Debian(
+            Suites::new(vec![PublishedSuite {
+                suite: "trixie".to_owned(),
+                codename: "trixie".to_owned(),
+                components: vec!["main".to_owned()],
+                rebuilt: true,
+            }])
+            .unwrap(),
+        ),
         keyrings: vec![("kickctl.gpg".to_owned(), b"key".to_vec())],
         arch: Arch::Amd64,
     }

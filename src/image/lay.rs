@@ -10,14 +10,11 @@ use sha2::{Digest, Sha256 as Hasher};
 use tar::{Builder, EntryType, Header};
 
 use super::guest::GuestFile;
-use super::source::{PackageSource, SOURCES};
+use super::source::PackageSource;
 use super::{Error, Result};
 use crate::domain::checksum::Sha256;
 use crate::domain::image::{Content, LaidFile, Recipe};
 use crate::sys::atomic::named;
-
-/// Where the image keeps the keys of its package sources.
-const KEYS: &str = "/usr/share/keyrings";
 
 /// Writes all files that a build lays over its root: package sources, what every image gets, and those of the recipe, which come last and
 /// win. Returns the archive at its start, and its digest. `folder`: where the temporary file lies.
@@ -28,9 +25,10 @@ pub fn archive(folder: &Path, recipe: &Recipe, source: &PackageSource, guest: &[
     let file = tempfile::tempfile_in(folder).map_err(|error| named(error, "make a temporary file in", folder))?;
     let mut tar = Laying { tar: Builder::new(Hashed { inner: file, hasher: Hasher::new() }), mtime: source.made.unix_timestamp() };
     for (name, bytes) in &source.keyrings {
-        tar.file(&Path::new(KEYS).join(name), 0o644, bytes)?;
+        tar.file(&Path::new(source.keys_folder()).join(name), 0o644, bytes)?;
     }
-    tar.file(Path::new(SOURCES), 0o644, source.stanzas(KEYS).as_bytes())?;
+    let sources = source.sources();
+    tar.file(Path::new(sources.path), 0o644, sources.text.as_bytes())?;
     for file in guest {
         tar.file(Path::new(file.path), file.mode, file.content)?;
     }

@@ -3,7 +3,9 @@
 //! ```text
 //! lay       the files to lay over the root, as one archive       (files)
 //! room      where programs work: namespaces of their own         (processes)
-//! debian    install packages by mmdebstrap                       (processes)
+//! source    the seam between families: a root from a snapshot    (pure)
+//! debian    ... by mmdebstrap                                    (processes)
+//! dnf       ... by dnf --installroot                             (processes)
 //! steps     users, services, commands as scripts                 (pure)
 //! guest     what every image gets to boot over the network       (files of ours)
 //! version   finish: initial RAM disk, squashfs, record, name     (processes, files)
@@ -15,10 +17,12 @@ pub mod build;
 pub mod change;
 pub mod compare;
 mod debian;
+pub mod dnf;
 mod error;
 #[cfg(test)]
 mod fixture;
 pub mod guest;
+mod installed;
 mod lay;
 pub mod layout;
 mod log;
@@ -34,6 +38,6 @@ mod steps;
 pub mod verify;
 mod version;
 
-pub use debian::packages as packages_of;
+pub use debian::Suites;
 pub use error::{Error, Result};
 pub use progress::{Progress, Silent};

@@ -33,6 +33,11 @@ impl Room<'_> {
         self.command("outside", program)
     }
 
+    /// A program of the head that works on the image, where programs of the image run too: what `inside` mounts is there.
+    pub fn beside(&self, program: &str) -> Command {
+        self.command("beside", program)
+    }
+
     /// A program of the image, which has the image for its root.
     pub fn inside(&self, program: &str) -> Command {
         self.command("inside", program)
@@ -51,8 +56,12 @@ impl Room<'_> {
         command.args(["/bin/sh", "-c", SCRIPT, "kickctl", how]);
         command.arg(self.build).arg(self.tree.unwrap_or(Path::new(""))).arg(program);
         command.env_clear().env("PATH", PATH).env("HOME", "/root").env("LC_ALL", "C.UTF-8").env("DEBIAN_FRONTEND", "noninteractive");
-        // systemctl only writes links then, and the kernel's package leaves the initial RAM disk to us.
-        command.env("SYSTEMD_OFFLINE", "1").env("INITRD", "No").env("SOURCE_DATE_EPOCH", self.epoch.to_string());
+        // systemctl only writes links then, and the kernel's package (Debian's, Fedora's) leaves the initial RAM disk to us.
+        command
+            .env("SYSTEMD_OFFLINE", "1")
+            .env("INITRD", "No")
+            .env("KERNEL_INSTALL_BYPASS", "1")
+            .env("SOURCE_DATE_EPOCH", self.epoch.to_string());
         command.env("TERM", std::env::var_os("TERM").unwrap_or_else(|| "dumb".into()));
         ends_with_us(&mut command);
         command

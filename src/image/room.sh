@@ -1,5 +1,8 @@
 # Runs a program in mount and process namespaces of its own: nothing here is ever mounted on the head, and when it ends, however it ends,
-# mounts and processes are gone. Arguments: `outside` or `inside` (the image), the build's folder, the snapshot's tree or "", then the program.
+# mounts and processes are gone. Arguments: where it runs, the build's folder, the snapshot's tree or "", then the program.
+#   outside       a program of the head
+#   beside        one that works on the image: what programs of the image need is mounted there
+#   inside        a program of the image
 #   /mnt/build    the build's folder, with root/ in it
 #   /mnt/mirror   the snapshot's tree, read-only; inside the image it is /run/kickctl/mirror
 set -eu
@@ -46,9 +49,14 @@ if [ -f "$root/etc/resolv.conf" ] && [ -f /etc/resolv.conf ]; then
     mount --bind /etc/resolv.conf "$root/etc/resolv.conf"
 fi
 
+if [ "$how" = beside ]; then
+    "$@"
+    exit
+fi
+
 # Packages that are installed by hand must not start their daemons: Debian asks this script.
 policy=
-if [ -d "$root/usr/sbin" ] && ! [ -e "$root/usr/sbin/policy-rc.d" ]; then
+if [ -d "$root/var/lib/dpkg" ] && [ -d "$root/usr/sbin" ] && ! [ -e "$root/usr/sbin/policy-rc.d" ]; then
     policy="$root/usr/sbin/policy-rc.d"
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 755 "$policy"

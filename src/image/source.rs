@@ -1,17 +1,21 @@
-//! Where an image's packages come from: a mirror's snapshot, as apt and mmdebstrap name it.
+//! Where an image's packages come from, and the one seam between families of distributions: how a root is made of them. What comes after it is
+//! the same for all.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use time::OffsetDateTime;
 
-use super::room::{MIRROR, MIRROR_INSIDE};
-use crate::domain::mirror::PublishedSuite;
+use super::debian::{self, Suites};
+use super::dnf::{self, Repositories};
+use super::guest::Maker;
+use super::room::Room;
+use super::steps::Step;
+use crate::domain::image::Recipe;
+use crate::domain::mirror::PackageFormat;
 use crate::domain::name::{MirrorName, SnapshotId};
 use crate::domain::node::Arch;
-
-/// Where an image names its package sources.
-pub const SOURCES: &str = "/etc/apt/sources.list.d/kickctl.sources";
 
 /// The most that is read of an image's sources.
 const MOST_SOURCES: u64 = 64 * 1024;
@@ -27,91 +31,164 @@ pub struct PackageSource {
     pub made: OffsetDateTime,
     /// The snapshot's archive root.
     pub tree: PathBuf,
-    /// The suites to take packages from; the first one tells which packages are essential. Never empty.
-    pub suites: Vec<PublishedSuite>,
-    /// The keys that the suites are signed with: name and bytes of each keyring file.
+    /// What is there.
+    pub offer: Offer,
+    /// The keys that it is signed with: name and bytes of each keyring file.
     pub keyrings: Vec<(String, Vec<u8>)>,
     /// The processors to take packages for.
     pub arch: Arch,
 }
 
+/// What a snapshot offers, by family.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Offer {
+    /// Suites of Debian and its kin: mmdebstrap installs.
+    Debian(Suites),
+    /// RPM repositories: dnf installs.
+    Rpm(Repositories),
+}
+
+/// A file that names package sources.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourcesFile {
+    /// Where it is in an image, absolute.
+    pub path: &'static str,
+    /// What it holds.
+    pub text: String,
+}
+
+/// What an image needs besides its recipe's packages, and what makes its initial RAM disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// All packages that a build names, those of the recipe among them.
+    pub packages: Vec<String>,
+    /// The maker of the initial RAM disk.
+    pub maker: Maker,
+}
+
+/// What an image of this recipe needs.
+pub fn needs(recipe: &Recipe, format: PackageFormat) -> Needs {
+    let (needed, maker) = match format {
+        PackageFormat::Deb => debian::needed(recipe),
+        PackageFormat::Rpm => (dnf::NEEDED.to_vec(), Maker::Dracut),
+    };
+    let mut packages: Vec<String> = std::iter::once(recipe.kernel.clone()).chain(recipe.packages.iter().cloned()).collect();
+    packages.extend(needed.into_iter().map(str::to_owned));
+    packages.sort();
+    packages.dedup();
+    Needs { packages, maker }
+}
+
 impl PackageSource {
-    /// The suite that names the distribution.
-    pub fn suite(&self) -> &str {
-        self.suites.first().map_or("", |suite| suite.suite.as_str())
+    /// The format of its packages.
+    pub fn format(&self) -> PackageFormat {
+        match self.offer {
+            Offer::Debian(_) => PackageFormat::Deb,
+            Offer::Rpm(_) => PackageFormat::Rpm,
+        }
     }
 
-    /// One-line entries of a sources.list for apt on the head; the keyrings lie in `keys`.
-    pub fn lines(&self, keys: &str) -> Vec<String> {
-        let rings: Vec<String> = self.keyrings.iter().map(|(name, _)| format!("{keys}/{name}")).collect();
-        let line = |suite: &PublishedSuite| {
-            let components = components(suite).join(" ");
-            format!("deb [arch={} signed-by={}] copy://{MIRROR} {} {components}", self.arch.debian(), rings.join(","), suite.suite)
-        };
-        self.suites.iter().map(line).collect()
+    /// The program of the head that installs, and the package that has it.
+    pub fn program(&self) -> (&'static str, &'static str) {
+        match self.offer {
+            Offer::Debian(_) => debian::PROGRAM,
+            Offer::Rpm(_) => dnf::PROGRAM,
+        }
     }
 
-    /// The sources of the image itself (deb822): they work in builds and shells, where the snapshot is mounted.
-    pub fn stanzas(&self, keys: &str) -> String {
-        let rings: Vec<String> = self.keyrings.iter().map(|(name, _)| format!("{keys}/{name}")).collect();
-        let stanza = |suite: &PublishedSuite| {
-            let components = components(suite).join(" ");
-            let suite = &suite.suite;
-            format!("Types: deb\nURIs: file:{MIRROR_INSIDE}\nSuites: {suite}\nComponents: {components}\nSigned-By: {}\n", rings.join(" "))
-        };
-        self.suites.iter().map(stanza).collect::<Vec<_>>().join("\n")
+    /// Where the image keeps the keys of its package sources.
+    pub fn keys_folder(&self) -> &'static str {
+        match self.offer {
+            Offer::Debian(_) => debian::KEYS,
+            Offer::Rpm(_) => dnf::KEYS,
+        }
+    }
+
+    /// The image's own package sources: they work in builds and shells, where the snapshot is mounted.
+    pub fn sources(&self) -> SourcesFile {
+        match &self.offer {
+            Offer::Debian(suites) => SourcesFile { path: debian::SOURCES, text: suites.stanzas(&self.keyrings) },
+            Offer::Rpm(repositories) => SourcesFile { path: dnf::SOURCES, text: repositories.sections(dnf::SNAPSHOT, dnf::KEYS) },
+        }
+    }
+
+    /// Files that lie in the build's `keys/` while [`PackageSource::install`] runs.
+    pub fn aids(&self) -> Vec<(String, Vec<u8>)> {
+        let mut files = self.keyrings.clone();
+        if let Offer::Rpm(repositories) = &self.offer {
+            files.extend(repositories.aids());
+        }
+        files
+    }
+
+    /// Installs packages into the room's `root/`, which must be empty.
+    pub fn install(&self, room: &Room<'_>, packages: &[String]) -> Command {
+        match &self.offer {
+            Offer::Debian(suites) => debian::install(room, packages, &suites.lines(&self.keyrings, self.arch), suites.first(), self.arch),
+            Offer::Rpm(_) => dnf::install(room, packages, self.arch),
+        }
+    }
+
+    /// What is to be done inside once packages and files are there, before what the recipe asks for.
+    pub fn settle(&self) -> Option<Step> {
+        match self.offer {
+            Offer::Debian(_) => None,
+            Offer::Rpm(_) => Some(Step { name: "settling the list of packages".to_owned(), script: dnf::SETTLE.to_owned() }),
+        }
     }
 }
 
 /// The package sources of an image's root, with the snapshot of a build replaced by an archive that a running node can reach. None if the
 /// image names no snapshot: a site's own sources stay as they are.
-pub fn served_at(root: &Path, archive: &str) -> Option<String> {
-    let path = root.join(SOURCES.trim_start_matches('/'));
-    let file = fs::symlink_metadata(&path).ok().filter(|file| file.is_file() && file.len() <= MOST_SOURCES);
-    let text = file.and_then(|_| fs::read_to_string(&path).ok())?;
-    let built_from = format!("file:{MIRROR_INSIDE}");
-    text.contains(&built_from).then(|| text.replace(&built_from, archive))
-}
-
-/// The installer's own components (`main/debian-installer`) have no packages for a system.
-fn components(suite: &PublishedSuite) -> Vec<&str> {
-    suite.components.iter().map(String::as_str).filter(|component| !component.ends_with("/debian-installer")).collect()
+pub fn served_at(root: &Path, archive: &str) -> Option<SourcesFile> {
+    [(debian::SOURCES, debian::SNAPSHOT), (dnf::SOURCES, dnf::SNAPSHOT)].into_iter().find_map(|(path, built_from)| {
+        let file = root.join(path.trim_start_matches('/'));
+        fs::symlink_metadata(&file).ok().filter(|file| file.is_file() && file.len() <= MOST_SOURCES)?;
+        let text = fs::read_to_string(&file).ok()?;
+        text.contains(built_from).then(|| SourcesFile { path, text: text.replace(built_from, archive) })
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::fixture;
 
     #[test]
-    fn apt_is_told_the_suites_their_keys_and_no_installer_components() {
-        let source = PackageSource {
-            mirror: "m".parse().unwrap(),
-            snapshot: "20261121T045300Z-3f9a2c41".parse().unwrap(),
-            made: OffsetDateTime::UNIX_EPOCH,
-            tree: "/t".into(),
-            suites: vec![PublishedSuite {
-                suite: "trixie".to_owned(),
-                codename: "trixie".to_owned(),
-                components: vec!["main".to_owned(), "main/debian-installer".to_owned(), "contrib".to_owned()],
-                rebuilt: true,
-            }],
-            keyrings: vec![("a.gpg".to_owned(), Vec::new()), ("b.asc".to_owned(), Vec::new())],
-            arch: Arch::Amd64,
-        };
-        assert_eq!(source.lines("/k"), ["deb [arch=amd64 signed-by=/k/a.gpg,/k/b.asc] copy:///mnt/mirror trixie main contrib"]);
-        let stanza = "Types: deb\nURIs: file:/run/kickctl/mirror\nSuites: trixie\nComponents: main contrib\nSigned-By: /k/a.gpg /k/b.asc\n";
-        assert_eq!(source.stanzas("/k"), stanza);
+    fn every_image_gets_what_it_needs_to_boot_once() {
+        let mut recipe = fixture::recipe();
+        recipe.packages = vec!["udev".to_owned(), "htop".to_owned()];
+        let needs = needs(&recipe, PackageFormat::Deb);
+        assert_eq!(needs.packages.iter().filter(|name| *name == "udev").count(), 1);
+        assert!(["htop", "linux-image-amd64", "initramfs-tools"].iter().all(|name| needs.packages.contains(&(*name).to_owned())));
+        assert_eq!(needs.maker, Maker::InitramfsTools);
+    }
+
+    #[test]
+    fn dracut_makes_the_initial_ram_disk_of_rpm_images_and_of_those_that_name_it() {
+        let mut recipe = fixture::recipe();
+        assert_eq!(needs(&recipe, PackageFormat::Rpm).maker, Maker::Dracut);
+        recipe.packages = vec!["dracut".to_owned()];
+        let needs = needs(&recipe, PackageFormat::Deb);
+        let has = |name: &str| needs.packages.iter().any(|package| package == name);
+        assert!(needs.maker == Maker::Dracut && has("dracut-network") && has("curl") && !has("initramfs-tools"), "{needs:?}");
     }
 
     #[test]
     fn a_running_node_takes_its_packages_from_the_head_unless_the_image_says_otherwise() {
         let root = tempfile::TempDir::new().unwrap();
-        let file = root.path().join("etc/apt/sources.list.d/kickctl.sources");
-        let served = || served_at(root.path(), "http://10.0.0.1:8080/mirror/debian-13");
+        let served = || served_at(root.path(), "http://10.0.0.1:8080/mirror/m").map(|file| (file.path, file.text));
         assert_eq!(served(), None);
+        let repositories = root.path().join("etc/yum.repos.d/kickctl.repo");
+        fs::create_dir_all(repositories.parent().unwrap()).unwrap();
+        fs::write(&repositories, "[base]\nbaseurl=file:///run/kickctl/mirror/base\n").unwrap();
+        let text = "[base]\nbaseurl=http://10.0.0.1:8080/mirror/m/base\n".to_owned();
+        assert_eq!(served().unwrap(), ("/etc/yum.repos.d/kickctl.repo", text));
+        let file = root.path().join("etc/apt/sources.list.d/kickctl.sources");
         fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::remove_file(&repositories).unwrap();
         fs::write(&file, "Types: deb\nURIs: file:/run/kickctl/mirror\nSuites: trixie\n").unwrap();
-        assert_eq!(served().unwrap(), "Types: deb\nURIs: http://10.0.0.1:8080/mirror/debian-13\nSuites: trixie\n");
+        assert_eq!(served().unwrap().1, "Types: deb\nURIs: http://10.0.0.1:8080/mirror/m\nSuites: trixie\n");
         fs::write(&file, "Types: deb\nURIs: http://site.example/debian\nSuites: trixie\n").unwrap();
         assert_eq!(served(), None);
         fs::remove_file(&file).unwrap();

@@ -77,7 +77,8 @@ fn user(user: &User) -> String {
 
 /// Makes the initial RAM disk of the kernel `$1`, with whichever program the image has.
 pub const INITRAMFS: &str = r#"
-rm -f /boot/initrd.img-*
+rm -f /boot/initrd.img-* /boot/initramfs-*.img
+[ -e "/boot/vmlinuz-$1" ] || cp -p "/usr/lib/modules/$1/vmlinuz" "/boot/vmlinuz-$1"
 if command -v update-initramfs >/dev/null; then
     update-initramfs -c -k "$1"
 elif command -v dracut >/dev/null; then
@@ -95,7 +96,9 @@ pub const CLEAN: &str = r"
 rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /var/cache/apt/*.bin /var/cache/ldconfig/aux-cache /var/cache/debconf/*-old \
     /var/lib/dpkg/*-old /var/lib/systemd/random-seed /var/lib/dbus/machine-id /etc/hostname /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub \
     /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/subuid- /etc/subgid- /root/.bash_history /root/.lesshst /var/tmp/* \
-    /etc/apt/apt.conf.d/99mmdebstrap /etc/dpkg/dpkg.cfg.d/99mmdebstrap
+    /etc/apt/apt.conf.d/99mmdebstrap /etc/dpkg/dpkg.cfg.d/99mmdebstrap \
+    /var/cache/dnf /var/cache/libdnf5 /var/cache/yum /var/lib/dnf/history.sqlite* /var/lib/dnf/repos /var/lib/rpm/.rpm.lock \
+    /usr/lib/sysimage/rpm/.rpm.lock
 if [ -f /etc/apt/sources.list.d/kickctl.sources ]; then
     rm -f /etc/apt/sources.list
 fi

@@ -15,7 +15,7 @@ use super::log::Log;
 use super::manifest::Manifest;
 use super::room::Room;
 use super::squash::{self, Scope};
-use super::{Error, Progress, Result, debian, steps};
+use super::{Error, Progress, Result, installed, steps};
 use crate::domain::checksum::Sha256;
 use crate::domain::image::{Artefact, ImageVersion, Origin, Recipe, VersionId};
 use crate::domain::name::{MirrorName, SnapshotId};
@@ -114,7 +114,7 @@ impl<'a> Making<'a> {
         let mut initramfs = self.room(None).script(steps::INITRAMFS);
         self.log.run("the initial RAM disk's maker", initramfs.arg(&kernel_release), None)?;
         self.log.stage("cleaning up")?;
-        let packages = debian::installed(&self.room(None))?;
+        let packages = installed::installed(&self.room(None))?;
         let mut clean = self.room(None).script(steps::CLEAN);
         self.log.run("the clean-up", &mut clean, None)?;
         settle_times(&place.root(), self.epoch)?;
@@ -178,12 +178,12 @@ impl<'a> Making<'a> {
         Ok(atomic::sync_folder(&self.dir.versions())?)
     }
 
-    /// The release of the newest kernel in `/boot`.
+    /// The release of the newest kernel: Debian's lie in `/boot`, those of RPM packages with their modules.
     fn kernel_release(&self) -> Result<String> {
-        let boot = self.place.root().join("boot");
-        let names = fs::read_dir(&boot).map_err(|error| named(error, "list", &boot))?;
-        let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let newest = names.filter_map(|name| name.strip_prefix("vmlinuz-").map(str::to_owned)).max_by(|a, b| natural::compare(a, b));
+        let (boot, modules) = (self.place.root().join("boot"), self.place.root().join("usr/lib/modules"));
+        let with_modules = names(&modules)?.into_iter().filter(|name| modules.join(name).join("vmlinuz").is_file());
+        let in_boot = names(&boot)?.into_iter().filter_map(|name| name.strip_prefix("vmlinuz-").map(str::to_owned));
+        let newest = in_boot.chain(with_modules).max_by(|a, b| natural::compare(a, b));
         newest.ok_or_else(|| self.log.failed("there is no kernel in /boot: does the recipe's `kernel` name a package with one?"))
     }
 
@@ -196,6 +196,15 @@ impl<'a> Making<'a> {
         };
         let kernel = copy(boot.join(format!("vmlinuz-{release}")), self.place.kernel())?;
         Ok((kernel, copy(boot.join(format!("initrd.img-{release}")), self.place.initrd())?))
+    }
+}
+
+/// Names in a folder; none where it is missing.
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(named(error, "list", folder)),
+        Ok(entries) => Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()),
     }
 }
 

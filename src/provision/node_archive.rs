@@ -57,8 +57,8 @@ pub struct Boot<'a> {
     pub root: Option<RootFile>,
     /// All nodes with a fixed address.
     pub hosts: &'a [Host],
-    /// Where the running system gets packages (sources.list(5), deb822), if the image follows a mirror of the head.
-    pub package_sources: Option<String>,
+    /// Where the running system gets packages, if the image follows a mirror of the head: a file of apt or dnf (its absolute path), and what it holds.
+    pub package_sources: Option<(&'static str, String)>,
     /// The same at every boot of the node (machine-id(5)).
     pub machine_id: String,
     /// The merged variables.
@@ -106,8 +106,8 @@ pub fn archive(boot: &Boot<'_>) -> Archive {
     if let Some(text) = resolv_conf(boot) {
         file("etc/resolv.conf", text);
     }
-    if let Some(text) = &boot.package_sources {
-        file("etc/apt/sources.list.d/kickctl.sources", text.clone());
+    if let Some((path, text)) = &boot.package_sources {
+        file(path.trim_start_matches('/'), text.clone());
     }
     if !boot.ntp.is_empty() {
         file("etc/systemd/timesyncd.conf.d/kickctl.conf", format!("[Time]\nNTP={}\n", boot.ntp.join(" ")));

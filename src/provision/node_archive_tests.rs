@@ -31,7 +31,10 @@ fn boot<'a>(node: &'a NodeName, version: &'a VersionId, settings: &'a Settings, 
         nfs_port: Some(2049),
         root: Some(RootFile { name: "base.squashfs", bytes: 4096, sha256: Sha256::of(b"x") }),
         hosts,
-        package_sources: Some("Types: deb\nURIs: http://10.0.0.1:8080/mirror/debian-13\n".into()),
+        package_sources: Some((
+            "/etc/apt/sources.list.d/kickctl.sources",
+            "Types: deb\nURIs: http://10.0.0.1:8080/mirror/debian-13\n".into(),
+        )),
         machine_id: "0123456789abcdef0123456789abcdef".into(),
         settings,
     }

@@ -1,11 +1,13 @@
 # shellcheck shell=sh disable=SC2034,SC2015
-# Sourced by everything that boots a diskless node. busybox ash or dash, and busybox wget.
+# Sourced by everything that boots a diskless node. busybox ash, dash or bash.
 HERE=${KICKCTL_HERE:-/kickctl}         # what the head put into the node's own archive
 STATE=${KICKCTL_STATE:-/run/kickctl}   # root's alone; the running system finds it at the same place
+RUN=${KICKCTL_RUN:-/run}               # what is known of network cards: net-CARD.conf
 CONSOLE=${KICKCTL_CONSOLE:-/dev/console}
 KMSG=${KICKCTL_KMSG:-/dev/kmsg}
 SYS=${KICKCTL_SYS:-/sys}
 DEV=${KICKCTL_DEV:-/dev}
+HTTP=${HTTP:-wget}                     # which program fetches: busybox wget, or curl
 TIMEOUT='-T 30'
 
 # Tells whoever watches the console, and the kernel's log, which the running system passes on to the head.
@@ -29,10 +31,15 @@ read_env() {
 	(umask 077 && cp "$HERE/env" "$STATE/env")
 }
 
-# ask URL FILE [OPTION...]: true if the whole answer came. CODE is the HTTP status, 000 if there was none.
+# ask URL FILE [OPTION...]: true if the whole answer came. CODE is the HTTP status, 000 if there was none. Options: `--header TEXT`,
+# `--post-data TEXT`, and `-c` to go on with a file that came in part.
 ask() {
 	url=$1 out=$2
 	shift 2
+	"ask_$HTTP" "$@"
+}
+
+ask_wget() {
 	# shellcheck disable=SC2086 # none or two words
 	wget -q $TIMEOUT "$@" -O "$out" "$url" 2>"$STATE/http.log"
 	ended=$?
@@ -43,12 +50,31 @@ ask() {
 	if [ "$ended" = 139 ] && [ -n "$TIMEOUT" ]; then
 		# busybox 1.35 (Debian 12) dies of -T.
 		TIMEOUT=
-		ask "$url" "$out" "$@"
+		ask_wget "$@"
 		return
 	fi
 	CODE=$(sed -n 's|.*HTTP/[0-9.]* \([0-9][0-9][0-9]\).*|\1|p' "$STATE/http.log" | tail -n 1)
 	CODE=${CODE:-000}
 	return 1
+}
+
+ask_curl() {
+	for word in "$@"; do
+		shift
+		case $word in
+		-c) set -- "$@" --continue-at - ;;
+		--post-data) set -- "$@" --data-raw ;;
+		*) set -- "$@" "$word" ;;
+		esac
+	done
+	CODE=$(curl --silent --show-error --fail --connect-timeout 30 --speed-time 30 --speed-limit 1 --write-out '%{http_code}' "$@" \
+		--output "$out" "$url" 2>"$STATE/http.log")
+	ended=$?
+	[ "$ended" = 0 ] || case ${CODE:-000} in
+	[123]*) CODE=000 ;; # the answer broke off
+	esac
+	CODE=${CODE:-000}
+	return "$ended"
 }
 
 # True if asking again cannot help.

@@ -41,12 +41,39 @@ ip_for() {
 	}
 }
 
-# One try; ipconfig leaves what it learnt in /run/net-CARD.conf.
+# address CARD IP: one try. What it learnt is left in /run/net-CARD.conf, whether by ipconfig of initramfs-tools or by what dracut's images have.
 address() {
-	case $1 in
-	*:*) ipconfig -t 30 -d "$1" ;;
-	*) ipconfig -t 30 -c dhcp -d "$1" ;;
+	if ! command -v ipconfig >/dev/null; then
+		address_without_ipconfig "$@"
+		return
+	fi
+	case $2 in
+	*:*) ipconfig -t 30 -d "$2" ;;
+	*) ipconfig -t 30 -c dhcp -d "$2" ;;
 	esac
+}
+
+address_without_ipconfig() {
+	case $2 in
+	*:*) fixed_address "$1" "$2" ;;
+	*)
+		command -v busybox >/dev/null ||
+			fail 'this node has no fixed address, and nothing in its image asks DHCP: give it one (kickctl node set NODE --address ADDRESS), or add busybox to the recipe'
+		ip link set "$1" up
+		busybox udhcpc -i "$1" -n -q -t 10 -T 3 -s "$BOOT_SCRIPTS/lease.sh"
+		;;
+	esac
+}
+
+# fixed_address CARD CLIENT:SERVER:GATEWAY:MASK:HOST:DEVICE:HOW:DNS:DNS
+fixed_address() {
+	echo "$2" | {
+		IFS=: read -r client _ gateway mask _ _ _ first second
+		ip link set "$1" up
+		ip address replace "$client/${mask:-255.255.255.0}" dev "$1" || return 1
+		[ -z "$gateway" ] || ip route replace default via "$gateway" dev "$1" || return 1
+		printf '%s=%s\n' IPV4ADDR "$client" IPV4DNS0 "$first" IPV4DNS1 "$second" >"$RUN/net-$1.conf"
+	}
 }
 
 nic_up() {
@@ -59,12 +86,12 @@ nic_up() {
 	done
 	ip=$(ip_for "$NIC" "${IP:-dhcp}")
 	waited=0
-	until address "$ip" >"$STATE/ipconfig.log" 2>&1 && [ -s "/run/net-$NIC.conf" ]; do
+	until address "$NIC" "$ip" >"$STATE/ipconfig.log" 2>&1 && [ -s "$RUN/net-$NIC.conf" ]; do
 		waiting "no address for $NIC ($NIC_MAC): $(tail -n 1 "$STATE/ipconfig.log" | printable)"
 		sleep 2
 	done
 	# shellcheck source=/dev/null
-	. "/run/net-$NIC.conf"
+	. "$RUN/net-$NIC.conf"
 	say "$NIC ($NIC_MAC) is ${IPV4ADDR:-up}"
 	# The card is up for good: initramfs-tools shall not try it again.
 	IP=none
