@@ -28,7 +28,8 @@ mod tests {
         break_after(SockRef::from(&stream), limit).unwrap();
         let socket = SockRef::from(&stream);
         assert!(socket.keepalive().unwrap());
-        let asked = socket.tcp_keepalive_time().unwrap() + socket.tcp_keepalive_interval().unwrap() * socket.tcp_keepalive_retries().unwrap();
+        let asked =
+            socket.tcp_keepalive_time().unwrap() + socket.tcp_keepalive_interval().unwrap() * socket.tcp_keepalive_retries().unwrap();
         assert_eq!((asked, socket.tcp_user_timeout().unwrap()), (limit, Some(limit)));
     }
 }
