@@ -77,6 +77,7 @@ impl Installer {
                 .env("KICKCTL_CONSOLE", self.path("console"))
                 .env("KICKCTL_LOG", self.path("syslog"))
                 .env("KICKCTL_SYS", self.path("sys"))
+                .env("KICKCTL_PROC", self.path("proc"))
                 .env("KICKCTL_DEV", self.path("dev"))
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped()),
@@ -225,9 +226,48 @@ async fn the_watcher_tells_steps_and_a_step_that_failed() {
     let (_, _, sent) = head.hears(|(path, _, _)| path == "/report/logs").await;
     assert_eq!(sent, log);
     let (_, _, reason) = head.hears(|(path, _, _)| path == "/report/failed").await;
-    assert!(reason.contains("bootstrap-base"), "{reason}");
+    assert_eq!(reason, "the installer's step bootstrap-base failed; its console shows more\n");
     fs::write(installer.path("kickctl/stopped"), "").unwrap();
     assert!(watcher.ended().await);
+}
+
+/// What Debian 13's installer said when its mirror lacked a file of each, in a virtual machine: its log, and what it was that it said no more.
+const RETRIEVAL_FAILED: &str = "Nov 29 12:16:38 anna[2711]: DEBUG: retrieving partman-auto 177
+Nov 29 12:16:38 net-retriever: regular: pool/local/partman-auto_177_amd64.udeb /var/cache/anna/partman-auto_177_amd64.udeb
+Nov 29 12:16:39 anna[2711]: http://10.77.0.1:8080/snapshots/debian-13/20261129T021116Z-66c9a984/pool/local/partman-auto_177_amd64.udeb:
+Nov 29 12:16:39 anna[2711]: 2026-11-29 12:16:39 ERROR 404: Not Found.
+Nov 29 12:16:39 anna[2711]: WARNING **: package retrieval failed
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_watcher_tells_of_a_dialog_that_waits_and_why_it_is_there() {
+    let head = Head::start(200, "").await;
+    let installer = Installer::new(&head);
+    let menu = |item: &str| format!("Nov 29 12:10:00 main-menu[310]: INFO: Menu item '{item}' selected\n");
+    // wget's words about suites that no mirror needs to have, which belong to a step that went well.
+    let harmless = "Nov 29 12:10:01 main-menu[310]: (process:2587): 2026-11-29 12:10:01 ERROR 404: Not Found.\n";
+    fs::write(installer.path("syslog"), menu("choose-mirror") + harmless + &menu("download-installer") + RETRIEVAL_FAILED).unwrap();
+    let sleeps = |pid: &str, name: &str, wchan: &str| {
+        let folder = installer.path("proc").join(pid);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("comm"), format!("{name}\n")).unwrap();
+        fs::write(folder.join("wchan"), wchan).unwrap();
+    };
+    // As seen there: the frontend reads its pipe while the installer works, and selects on its terminal while a dialog waits.
+    sleeps("310", "main-menu", "do_sys_poll");
+    sleeps("304", "debconf", "pipe_read");
+    let _watcher = installer.start("watch");
+    head.hears(|(_, _, body)| body.starts_with("step=udebs&percent=3&")).await;
+    tokio::time::sleep(Duration::from_secs(35)).await;
+    assert!(head.heard().iter().all(|(path, _, _)| path != "/report/failed"), "{:?}", head.heard());
+    sleeps("304", "debconf", "do_select");
+    let (_, _, reason) = head.hears(|(path, _, _)| path == "/report/failed").await;
+    assert_eq!(
+        reason,
+        "the installer waits for an answer on its console, in its step download-installer: anna: http://10.77.0.1:8080/snapshots/debian-13/\
+         20261129T021116Z-66c9a984/pool/local/partman-auto_177_amd64.udeb:; anna: 2026-11-29 12:16:39 ERROR 404: Not Found.; anna: \
+         WARNING **: package retrieval failed\n"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,5 +5,6 @@
 
 pub mod dhcp;
 pub mod nfs;
+mod silence;
 pub mod syslog;
 pub mod tftp;

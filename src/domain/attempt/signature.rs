@@ -108,10 +108,20 @@ mod tests {
             "curl: (28) Operation timed out",
             "Temporary failure resolving 'head'",
             "curl: (7) Failed to connect to 10.0.0.1 port 80",
+            "its step download-installer: anna: http://10.77.0.1:8080/x.udeb:; anna: 2026-11-29 12:16:39 ERROR 503: Service Unavailable.",
+            "the installer's step pkgsel failed: in-target: E: Failed to fetch http://10.77.0.1/x.deb  503  Service Unavailable [IP: 10.77.0.1 80]",
         ] {
             assert_eq!(classify(passing), Class::Transient, "{passing}");
         }
-        for lasting in ["no disk matches", "package nosuch is not available", "http://h/x.deb: 404", "line 503 of the kickstart", ""] {
+        for lasting in [
+            "no disk matches",
+            "package nosuch is not available",
+            "http://h/x.deb: 404",
+            "line 503 of the kickstart",
+            "its step download-installer: anna: http://10.77.0.1:8080/x.udeb:; anna: 2026-11-29 12:16:39 ERROR 404: Not Found.",
+            "the installer's step pkgsel failed: in-target: E: Unable to locate package nosuch",
+            "",
+        ] {
             assert_eq!(classify(lasting), Class::Deterministic, "{lasting}");
         }
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio_util::sync::CancellationToken;
 
 use super::handle::HandleKey;
@@ -19,6 +19,7 @@ use super::portmap::{self, Ports};
 use super::replay::Replay;
 use super::session::{Session, Shared};
 use super::{Exports, connection, identity, kernel};
+use crate::net::silence;
 
 const BACKLOG: i32 = 1024;
 const STACK: usize = 256 << 10;
@@ -223,9 +224,7 @@ fn prepare(stream: &TcpStream, trusted: bool) -> io::Result<()> {
     stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(STUCK))?;
     stream.set_read_timeout((!trusted).then_some(STRANGER))?;
-    let socket = SockRef::from(stream);
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENT / 2).with_interval(SILENT / 8).with_retries(4))?;
-    socket.set_tcp_user_timeout(Some(SILENT))
+    silence::break_after(SockRef::from(stream), SILENT)
 }
 
 async fn answer_datagrams(socket: Option<tokio::net::UdpSocket>, ports: Ports) {

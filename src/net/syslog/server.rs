@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
@@ -14,11 +14,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::frame::Frames;
 use super::{Handler, parse};
+use crate::net::silence;
 
 const RECEIVE_BUFFER: usize = 4 << 20;
 const AFTER_ERROR: Duration = Duration::from_millis(200);
 /// A connection that says nothing for this long is closed; loggers connect anew.
 const IDLE: Duration = Duration::from_secs(3600);
+/// A connection whose machine has died keeps its place for so long.
+const SILENT: Duration = Duration::from_secs(120);
 
 /// Where to listen, and to how many.
 #[derive(Clone, Copy, Debug)]
@@ -132,6 +135,7 @@ async fn accept(listener: &TcpListener, handler: &Arc<dyn Handler>, config: Conf
 }
 
 async fn read_lines(mut stream: TcpStream, peer: IpAddr, handler: &dyn Handler) -> io::Result<()> {
+    silence::break_after(SockRef::from(&stream), SILENT)?;
     let mut frames = Frames::default();
     let mut buffer = [0; 4096];
     loop {
