@@ -2,3 +2,5 @@
 
 #[path = "../../src/net/nfs/mod.rs"]
 pub mod nfs;
+#[path = "../../src/net/silence.rs"]
+mod silence;
