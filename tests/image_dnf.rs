@@ -132,7 +132,8 @@ fn an_image_of_rpm_packages_is_what_its_recipe_says_and_nothing_of_the_head() {
     // What nodes boot: kernel, and dracut's initial RAM disk with the same boot scripts as any other.
     let place = root.parent().unwrap();
     assert_eq!(fs::read(place.join("vmlinuz")).unwrap(), fs::read(root.join(format!("usr/lib/modules/{release}/vmlinuz"))).unwrap());
-    let list = text(&Command::new("chroot").arg(&root).args(["lsinitrd", &format!("/boot/initrd.img-{release}")]).output().unwrap());
+    // Not by a bare chroot: it would write a file named /dev/null there.
+    let list = head.ok(&["image", "shell", "lab", "--discard", "--", "lsinitrd", &format!("/boot/initrd.img-{release}")]);
     for file in [
         "usr/lib/kickctl/boot/main.sh",
         "usr/bin/curl",
@@ -191,16 +192,15 @@ fn a_build_by_dnf_that_is_killed_leaves_no_mounts_and_no_half_version() {
 fn a_recipe_that_dnf_cannot_build_is_refused_at_once_or_told_with_the_logs_end() {
     let head = lab();
     let told = head.fails(&["image", "build", "bad", "--mirror", "site", "--packages", "openssh-server,les"], 4);
-    assert!(told.contains("has no package `les` (it has less), `openssh-server`"), "{told}");
+    assert!(told.contains("has no package `les` (it has less, less(x86-64)), `openssh-server`"), "{told}");
     let suite = recipe(&head, &format!("suite = \"trixie\"\n{RECIPE}"));
-    let told = head.fails(&["image", "build", "bad", "--recipe", &suite], 2);
+    let told = head.fails(&["image", "build", "bad", "--recipe", &suite], 1);
     assert!(told.contains("suite = \"trixie\": is for Debian mirrors"), "{told}");
-    // dnf resolves what is needed: a package that a mirror's filter left out is told by name.
     let failing = recipe(&head, &RECIPE.replace("&& echo by-hand", "&& echo the-last-word && false"));
     let told = head.fails(&["image", "build", "bad", "--recipe", &failing], 1);
     assert!(told.contains("exit status: 1") && told.contains("  the-last-word"), "{told}");
     assert!(fs::read_to_string(head.data().join("images/bad/failed.log")).unwrap().contains("Installing       : systemd-"));
-    // An image without dracut's programs does not boot; a head without dnf builds none.
+    // An image without the programs that dracut takes would not boot.
     let without = recipe(&head, &RECIPE.replace("&& echo by-hand", "&& rm /usr/bin/curl && echo by-hand"));
     let told = head.fails(&["image", "build", "bad", "--recipe", &without], 1);
     assert!(told.contains("kickctl: the image has no program curl"), "{told}");
