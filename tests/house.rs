@@ -6,8 +6,23 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ALL: &[&str] =
-    &["domain", "config", "repo", "store", "sys", "provision", "net", "mirror", "image", "app", "reconcile", "web", "daemon", "storm", "cli"];
+const ALL: &[&str] = &[
+    "domain",
+    "config",
+    "repo",
+    "store",
+    "sys",
+    "provision",
+    "net",
+    "mirror",
+    "image",
+    "app",
+    "reconcile",
+    "web",
+    "daemon",
+    "storm",
+    "cli",
+];
 
 /// Each room under `src/` and those it may use. Tests inside a room count too.
 const HOUSE: &[(&str, &[&str])] = &[

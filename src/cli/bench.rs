@@ -78,12 +78,8 @@ pub(super) fn run(context: &Context, args: &Args) -> app::Result<Exit> {
     let program = std::env::current_exe().map_err(failed)?;
     let seed = args.seed.unwrap_or_else(rand::random);
     context.note(&format!("seed {seed} (KICKCTL_SEED={seed} repeats it)"));
-    let pace = Pace {
-        firmware: Duration::from_secs(1),
-        kernel: Duration::from_secs(3),
-        step: Duration::from_secs(1),
-        late: Duration::ZERO,
-    };
+    let pace =
+        Pace { firmware: Duration::from_secs(1), kernel: Duration::from_secs(3), step: Duration::from_secs(1), late: Duration::ZERO };
     let mut outcomes = vec![];
     for &nodes in &args.nodes {
         let storm = Storm { program: program.clone(), nodes, seed, spread: Duration::from_secs(args.spread), pace };

@@ -1,6 +1,7 @@
 //! What templates see: one typed context per node and attempt, and the secrets apart from it.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -31,7 +32,8 @@ pub struct Context {
     /// The attempt.
     pub attempt: AttemptFacts,
     /// All nodes with a fixed address, for `/etc/hosts`.
-    pub hosts: Vec<Host>,
+    #[serde(skip)]
+    pub hosts: Arc<[Host]>,
     /// The merged variables, validated.
     pub settings: Settings,
 }

@@ -1,6 +1,7 @@
 //! The profiles that a head knows, with their templates. What a profile lacks is found in the one that it extends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256 as Hasher};
 
@@ -36,9 +37,9 @@ pub struct Template {
     pub text: String,
 }
 
-/// All profiles of a head.
+/// All profiles of a head. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Library(BTreeMap<ProfileName, Entry>);
+pub struct Library(BTreeMap<ProfileName, Arc<Entry>>);
 
 /// Why a profile cannot be used.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -66,13 +67,13 @@ pub enum LibraryError {
 
 impl Library {
     /// A library of these profiles; a later one replaces an earlier one of the same name.
-    pub fn new(entries: impl IntoIterator<Item = Entry>) -> Self {
-        Self(entries.into_iter().map(|entry| (entry.profile.name.clone(), entry)).collect())
+    pub fn new<E: Into<Arc<Entry>>>(entries: impl IntoIterator<Item = E>) -> Self {
+        Self(entries.into_iter().map(Into::into).map(|entry| (entry.profile.name.clone(), entry)).collect())
     }
 
     /// All profiles in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.0.values()
+        self.0.values().map(Arc::as_ref)
     }
 
     /// One profile.
@@ -148,6 +149,31 @@ impl Library {
         Ok(chain.into_iter().flat_map(|entry| &entry.templates).map(|(name, template)| (name.as_str(), template)).collect())
     }
 
+    /// True if a template of a profile, or one that it includes, may use this name of the view.
+    ///
+    /// # Errors
+    /// As [`Self::chain`].
+    pub fn uses(&self, profile: &ProfileName, template: &str, name: &str) -> Result<bool, LibraryError> {
+        let templates = self.templates(profile)?;
+        let (mut seen, mut left) = (BTreeSet::new(), vec![template]);
+        while let Some(at) = left.pop() {
+            let Some(found) = templates.get(at).filter(|_| seen.insert(at)) else { continue };
+            for tag in found.text.split("{{").skip(1).filter_map(|rest| rest.split("}}").next()) {
+                match tag.trim_start_matches('~').trim().strip_prefix('>') {
+                    Some(included) => left.extend(included.split_whitespace().next()),
+                    None if tag
+                        .split(|c: char| !c.is_alphanumeric() && !"._".contains(c))
+                        .any(|word| word.split('.').next() == Some(name)) =>
+                    {
+                        return Ok(true);
+                    }
+                    None => {}
+                }
+            }
+        }
+        Ok(false)
+    }
+
     /// The layers of a node's variables, the lowest first: defaults, the profile's chain, its groups in alphabetical order, the node.
     ///
     /// # Errors
@@ -170,7 +196,7 @@ impl Library {
     }
 
     fn find(&self, name: &ProfileName, wanted_by: Option<ProfileName>) -> Result<&Entry, LibraryError> {
-        self.0.get(name).ok_or_else(|| LibraryError::Unknown {
+        self.0.get(name).map(Arc::as_ref).ok_or_else(|| LibraryError::Unknown {
             name: name.clone(),
             wanted_by,
             known: self.0.keys().map(ToString::to_string).collect(),

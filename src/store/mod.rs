@@ -5,6 +5,7 @@
 mod sqlite;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -207,6 +208,8 @@ pub const MAX_DISCOVERED: u64 = 1_000;
 pub trait Store: Send + Sync {
     /// All nodes in natural order of their names (`node9` before `node10`).
     async fn nodes(&self) -> Result<Vec<Node>>;
+    /// The nodes with a reserved address, in the order of their names.
+    async fn reserved_addresses(&self) -> Result<Vec<(NodeName, Ipv4Addr)>>;
     /// One node.
     async fn node(&self, name: &NodeName) -> Result<Option<Node>>;
     /// The node that owns this Ethernet address.
@@ -276,7 +279,7 @@ pub trait Store: Send + Sync {
     async fn arm_and(&self, arming: &Arming<'_>, now: OffsetDateTime) -> Result<Attempt>;
 
     /// Appends lines (their `seq` is given by the store). Capped at [`MAX_LOG_LINES`]; the last kept line says that more came.
-    /// The lines of [`Store::save_attempt`] are always kept. Each call is synced to disk: append many lines at once.
+    /// The lines of [`Store::save_attempt`] are always kept. Calls that come together are synced to disk together.
     async fn append_log(&self, attempt: AttemptId, lines: &[LogLine]) -> Result<()>;
     /// Lines after `after`, at most `limit`.
     async fn log(&self, attempt: AttemptId, after: u64, limit: u32) -> Result<Vec<LogLine>>;

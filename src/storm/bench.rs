@@ -19,7 +19,17 @@ use super::measure::{Figures, Measures};
 pub const SIZES: Sizes = Sizes { loader: 72 << 10, kernel: 128 << 10, initrd: 512 << 10, package: 32 << 10, packages: 10 };
 /// The packages that the shipped profile asks for.
 pub const PACKAGES: &[&str] = &[
-    "base-files", "busybox", "e2fsprogs", "grub-common", "grub-efi-amd64", "grub-pc", "initramfs-tools", "linux-image-amd64", "openssh-server", "os-prober", "zstd",
+    "base-files",
+    "busybox",
+    "e2fsprogs",
+    "grub-common",
+    "grub-efi-amd64",
+    "grub-pc",
+    "initramfs-tools",
+    "linux-image-amd64",
+    "openssh-server",
+    "os-prober",
+    "zstd",
 ];
 /// Nodes that have not come to their end by then never will.
 const LIMIT: Duration = Duration::from_secs(900);

@@ -210,7 +210,8 @@ fn content(salt: u8, size: usize) -> Arc<[u8]> {
 }
 
 fn files(sizes: Sizes) -> Files {
-    let package = |number: usize| (format!("pool/main/s/storm/storm-{number:02}_1_amd64.deb"), content(16 + (number % 200) as u8, sizes.package));
+    let package =
+        |number: usize| (format!("pool/main/s/storm/storm-{number:02}_1_amd64.deb"), content(16 + (number % 200) as u8, sizes.package));
     Files {
         loader: content(1, sizes.loader),
         kernel: content(2, sizes.kernel),

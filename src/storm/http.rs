@@ -68,7 +68,8 @@ async fn talk(from: Ipv4Addr, ask: Ask<'_>, measures: &Measures) -> io::Result<O
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from((from, 0)))?;
     let mut stream = socket.connect(place.into()).await?;
-    let mut request = format!("{} {path} HTTP/1.1\r\nHost: {place}\r\nConnection: close\r\n", if ask.body.is_some() { "POST" } else { "GET" });
+    let mut request =
+        format!("{} {path} HTTP/1.1\r\nHost: {place}\r\nConnection: close\r\n", if ask.body.is_some() { "POST" } else { "GET" });
     if let Some(token) = ask.token {
         request += &format!("Authorization: Bearer {token}\r\n");
     }

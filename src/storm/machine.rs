@@ -15,8 +15,7 @@ use super::measure::{Kind, Measures};
 use super::{install, tftp};
 
 /// A blank disk of 64 GiB.
-pub const BLANK: &str =
-    "machine\tmemory=4294967296\ndisk\tname=vda\tsize=68719476736\tmodel=\tserial=S1\twwn=\tbus=virtio\trotational=0\tremovable=0\tids=\tcontents=\n";
+pub const BLANK: &str = "machine\tmemory=4294967296\ndisk\tname=vda\tsize=68719476736\tmodel=\tserial=S1\twwn=\tbus=virtio\trotational=0\tremovable=0\tids=\tcontents=\n";
 /// A memory stick that nothing is on.
 const STICK: &str = "machine\tmemory=4294967296\ndisk\tname=sda\tsize=1073741824\tmodel=STICK\tserial=U1\twwn=\tbus=usb\trotational=0\tremovable=1\tids=\tcontents=\n";
 /// A small disk with a system.
