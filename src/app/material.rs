@@ -15,7 +15,6 @@ use crate::domain::profile::ProfileKind;
 use crate::mirror::layout::MirrorDir;
 use crate::provision::context::{AttemptFacts, Context, HeadFacts, Host, MirrorFacts, NetFacts, NodeFacts, Secrets};
 use crate::provision::library::Library;
-use crate::provision::render::Renderer;
 use crate::provision::tokens::{self, Purpose};
 use crate::provision::{Machine, Settings, kernel_args};
 use crate::sys::data_dir::DataDir;
@@ -92,8 +91,10 @@ impl Material {
             self.unchanged()?;
         }
         let secrets = report_token.map(|token| Secrets::new(&self.context.settings, token));
-        let uses_hosts =
-            self.library.uses(&self.context.attempt.profile, name, "hosts").map_err(|error| Error::Usage(error.to_string()))?;
+        let uses_hosts = self
+            .library
+            .uses(&self.context.attempt.profile, name, &["hosts", "derived.hosts_lines"])
+            .map_err(|error| Error::Usage(error.to_string()))?;
         if !uses_hosts {
             return render(&self.library, &self.context, name, secrets.as_ref());
         }
@@ -127,7 +128,7 @@ impl Material {
 pub(super) fn render(library: &Library, context: &Context, name: &str, secrets: Option<&Secrets>) -> Result<String> {
     let wrong = |error: &dyn std::fmt::Display| Error::Refused(error.to_string());
     let view = context.view(secrets).map_err(|error| wrong(&error))?;
-    let renderer = Renderer::new(library, &context.attempt.profile).map_err(|error| wrong(&error))?;
+    let renderer = library.renderer(&context.attempt.profile).map_err(|error| wrong(&error))?;
     renderer.render(name, &view).map_err(|error| wrong(&error))
 }
 

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use clap::Subcommand;
+use serde::Serialize;
 
 use super::context::Context;
 use super::exit::Exit;
-use super::output::Record;
+use super::output::{Format, Record};
 use crate::app::{self, Error};
 use crate::storm::bench::{Outcome, Storm, run as let_loose};
 use crate::storm::machine::Pace;
+use crate::storm::measure::Figures;
 
 /// Measures what a head carries, on this machine
 #[derive(Debug, clap::Args)]
@@ -44,7 +46,7 @@ struct StormArgs {
     #[arg(long, env = "KICKCTL_SEED", value_name = "N")]
     seed: Option<u64>,
     /// The seconds within which all nodes are switched on
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     spread: u64,
 }
 
@@ -72,6 +74,52 @@ impl Record for Outcome {
     }
 }
 
+/// A kind of request in a storm, and how it has grown since the first one.
+#[derive(Serialize)]
+struct Line<'a> {
+    nodes: usize,
+    #[serde(flatten)]
+    figures: &'a Figures,
+    growth: Option<f64>,
+}
+
+impl Record for Line<'_> {
+    const COLUMNS: &'static [&'static str] = &["nodes", "request", "count", "p50", "p99", "max", "MiB", "repeated", "p99 grew"];
+
+    fn cells(&self) -> Vec<String> {
+        let ms = |time: f64| format!("{time:.1} ms");
+        let figures = self.figures;
+        vec![
+            self.nodes.to_string(),
+            figures.request.to_owned(),
+            figures.count.to_string(),
+            ms(figures.p50_ms),
+            ms(figures.p99_ms),
+            ms(figures.max_ms),
+            format!("{:.1}", figures.bytes as f64 / 1_048_576.0),
+            figures.repeated.to_string(),
+            self.growth.map(|growth| format!("{growth:.1} x")).unwrap_or_default(),
+        ]
+    }
+
+    fn name(&self) -> String {
+        format!("{} {}", self.nodes, self.figures.request)
+    }
+}
+
+/// Every kind of request in every storm, with its p99 against that in the first.
+fn lines(outcomes: &[Outcome]) -> Vec<Line<'_>> {
+    let first: &[Figures] = outcomes.first().map_or(&[], |outcome| &outcome.requests);
+    let mut lines = vec![];
+    for outcome in outcomes {
+        for figures in &outcome.requests {
+            let before = first.iter().find(|before| before.request == figures.request && before.p99_ms > 0.0);
+            lines.push(Line { nodes: outcome.nodes, figures, growth: before.map(|before| figures.p99_ms / before.p99_ms) });
+        }
+    }
+    lines
+}
+
 pub(super) fn run(context: &Context, args: &Args) -> app::Result<Exit> {
     let Verb::Storm(args) = &args.verb;
     let failed = |source| Error::Io { what: "the storm could not be let loose".into(), source };
@@ -79,13 +127,17 @@ pub(super) fn run(context: &Context, args: &Args) -> app::Result<Exit> {
     let seed = args.seed.unwrap_or_else(rand::random);
     context.note(&format!("seed {seed} (KICKCTL_SEED={seed} repeats it)"));
     let pace =
-        Pace { firmware: Duration::from_secs(1), kernel: Duration::from_secs(3), step: Duration::from_secs(1), late: Duration::ZERO };
+        Pace { firmware: Duration::from_secs(2), kernel: Duration::from_secs(5), step: Duration::from_secs(2), late: Duration::ZERO };
     let mut outcomes = vec![];
     for &nodes in &args.nodes {
         let storm = Storm { program: program.clone(), nodes, seed, spread: Duration::from_secs(args.spread), pace };
         outcomes.push(let_loose(&storm).map_err(failed)?);
     }
     context.list(&outcomes)?;
+    if context.globals.output == Format::Table {
+        context.print("\n")?;
+        context.list(&lines(&outcomes))?;
+    }
     let wrong = outcomes.iter().any(|outcome| !outcome.wrong.is_empty());
     for outcome in &outcomes {
         for (what, count) in &outcome.wrong {

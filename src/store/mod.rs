@@ -264,6 +264,8 @@ pub trait Store: Send + Sync {
     async fn last_attempt(&self, node: &NodeName) -> Result<Option<Attempt>>;
     /// A node's attempts, or everybody's, the newest first.
     async fn attempts(&self, node: Option<&NodeName>) -> Result<Vec<Attempt>>;
+    /// All attempts of each of these nodes, the newest first, as of one moment. What is no node any more is left out.
+    async fn histories(&self, nodes: &[NodeName]) -> Result<BTreeMap<NodeName, Vec<Attempt>>>;
     /// The last attempt of every node that has one.
     async fn last_attempts(&self) -> Result<Vec<Attempt>>;
     /// Writes back an attempt with log lines in one transaction, and raises its revision. [`Error::Stale`] if it was

@@ -80,7 +80,7 @@ impl SqliteStore {
             }
             let options = options(path);
             let writer = Writer::open(&options).await?;
-            let reader = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options);
+            let reader = SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false).connect_lazy_with(options);
             Ok::<_, Fault>((reader, writer))
         };
         let (reader, writer) = open.await.map_err(|fault| fault.at(&place))?;
@@ -247,6 +247,11 @@ impl Store for SqliteStore {
     async fn attempts(&self, node: Option<&NodeName>) -> Result<Vec<Attempt>> {
         let mut at = self.read_one().await?;
         self.tell(attempts::all(&mut at, node).await)
+    }
+
+    async fn histories(&self, nodes: &[NodeName]) -> Result<BTreeMap<NodeName, Vec<Attempt>>> {
+        let mut at = self.read().await?;
+        self.tell(attempts::histories(&mut at, nodes).await)
     }
 
     async fn last_attempts(&self) -> Result<Vec<Attempt>> {

@@ -150,7 +150,8 @@ pub async fn remove(at: &mut SqliteConnection, names: &[NodeName]) -> Result<(),
     Ok(())
 }
 
-async fn exists(at: &mut SqliteConnection, name: &NodeName) -> Result<bool, Fault> {
+/// True if there is such a node.
+pub async fn exists(at: &mut SqliteConnection, name: &NodeName) -> Result<bool, Fault> {
     Ok(sqlx::query("SELECT 1 FROM nodes WHERE name = $1").bind(name.as_str()).fetch_optional(at).await?.is_some())
 }
 
