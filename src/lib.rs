@@ -17,6 +17,7 @@
 //! | [`reconcile`] | small loops without input: overdue attempts |
 //! | [`web`] | HTTP: boot files, reports from nodes, published mirrors |
 //! | [`daemon`] | `kickctl serve`: wires the servers to the use cases |
+//! | [`storm`] | simulated nodes that boot at once, and the ground they do it on: `kickctl bench storm`, and tests |
 //! | [`cli`] | the command line: parses, calls a use case, prints |
 
 pub mod app;
@@ -31,5 +32,6 @@ pub mod provision;
 pub mod reconcile;
 pub mod repo;
 pub mod store;
+pub mod storm;
 pub mod sys;
 pub mod web;

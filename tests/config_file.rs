@@ -29,6 +29,8 @@ fn three_keys_are_enough_and_the_rest_has_defaults() {
     assert_eq!(config.dhcp.lease, Duration::from_secs(3600));
     assert_eq!(config.domain, "cluster");
     assert_eq!(config.limits, kickctl::domain::attempt::Limits::default());
+    assert_eq!(config.retry_pauses.map(|pause| pause.as_secs()), [30, 120, 480]);
+    assert_eq!(config.off_time, Duration::from_secs(6));
 }
 
 #[test]
@@ -53,6 +55,10 @@ fn every_key_can_be_set() {
         [limits]
         install = "2h"
         stall = "10min"
+        [retries]
+        pauses = ["1min", "5min"]
+        [power]
+        off = "15s"
         [mirrors]
         parallel = 16
         [loaders]
@@ -65,6 +71,8 @@ fn every_key_can_be_set() {
     assert_eq!(config.dhcp.pool.map(|pool| pool.len()), Some(201));
     assert_eq!(config.dhcp.lease, Duration::from_secs(7 * 86_400));
     assert_eq!((config.limits.install, config.limits.stall), (7200, 600));
+    assert_eq!(config.retry_pauses.map(|pause| pause.as_secs()), [60, 300, 300]);
+    assert_eq!(config.off_time, Duration::from_secs(15));
     assert_eq!(config.parallel, 16);
     assert_eq!(config::data(None, Some(&config)).to_str(), Some("/srv/kickctl"));
 }
@@ -76,6 +84,9 @@ fn each_wrong_value_is_told_with_file_line_key_value_and_what_is_allowed() {
             "[dhcp]\nmode = \"proxy\"\n",
             "kickctl.toml:5:8: dhcp.mode = \"proxy\": proxyDHCP is planned and not there yet; allowed: \"server\"",
         ),
+        ("[retries]\npauses = []\n", "retries.pauses = []: has too few or too many pauses; allowed: one to three time spans"),
+        ("[retries]\npauses = [\"1min\", \"soon\"]\n", "retries.pauses.1 = \"soon\": is no time span"),
+        ("[power]\noff = \"400d\"\n", "power.off = \"400d\": is out of range"),
         ("[dhcp]\nmode = \"on\"\n", "kickctl.toml:5:8: dhcp.mode = \"on\": is no mode; allowed: \"server\""),
         ("[dhcp]\npool = \"10.0.0.9\"\n", "kickctl.toml:5:8: dhcp.pool = \"10.0.0.9\": is no range of addresses; allowed: FIRST-LAST"),
         ("[dhcp]\npool = \"10.0.0.9-10.0.0.8\"\n", "kickctl.toml:5:8: dhcp.pool = \"10.0.0.9-10.0.0.8\": ends before it starts"),

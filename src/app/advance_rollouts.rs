@@ -41,7 +41,12 @@ async fn advance(head: &Head, held: Rollout, now: OffsetDateTime) -> Result<bool
         rollout.revision += 1;
     }
     let mut refused = vec![];
-    for node in &turn.begin {
+    // All of them with one preflight, or, if one is refused or busy, each with its own.
+    let together = match turn.begin.len() {
+        0 | 1 => false,
+        _ => reinstall(head, &turn.begin, rollout.cycle, false, now).await.is_ok(),
+    };
+    for node in turn.begin.iter().filter(|_| !together) {
         if let Some(why) = begin(head, &rollout, node, now).await? {
             tracing::warn!(%node, rollout = rollout.id, "it could not be begun: {why}");
             rollout.put(node, Phase::Failed, Some(why));

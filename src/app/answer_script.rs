@@ -49,7 +49,7 @@ pub async fn answer_script(head: &Head, ask: &Ask, now: OffsetDateTime) -> Resul
         tracing::warn!(node = %node.name, peer = %ask.peer, "a loader asked for this node's script from an address that is not the node's");
         return local("kickctl: this is not the address of the machine it says it is, booting the local disk");
     }
-    head.store.update_facts(&node.name, &ask.facts).await?;
+    head.learn(&node, &ask.facts).await?;
     if let Some(why) = diskless(head, &node, now).await? {
         return local(&format!("kickctl: {} has no root to boot from: {why}", node.name));
     }
@@ -89,6 +89,17 @@ fn machine(facts: &Facts) -> Option<String> {
 }
 
 impl Head {
+    /// Most machines tell at every boot what they told at the last one: that is not written again.
+    async fn learn(&self, node: &Node, told: &Facts) -> Result<()> {
+        let known = self.store.facts(&node.name).await?;
+        let mut newer = known.clone();
+        newer.update(told);
+        if newer != known {
+            self.store.update_facts(&node.name, told).await?;
+        }
+        Ok(())
+    }
+
     async fn note_loader(&self, attempt: &Attempt, ask: &Ask, mac: MacAddr, now: OffsetDateTime) -> Result<Attempt> {
         update_attempt(&*self.store, attempt.id, now, |attempt| {
             if !attempt.state.is_over() {

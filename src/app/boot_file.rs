@@ -89,7 +89,7 @@ async fn installer_file(head: &Head, granted: &Granted, name: Name) -> Result<Op
     Ok(match name {
         Name::Kernel => Some(Content::File(material.kernel_path())),
         Name::Initrd => Some(Content::File(material.initrd_path())),
-        Name::Answers(file) => Some(Content::Text(material.render(file, None)?)),
+        Name::Answers(file) => Some(Content::Text(material.render(head, file, None).await?)),
         Name::Archive | Name::Root(_) => None,
     })
 }

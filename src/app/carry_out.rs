@@ -16,8 +16,6 @@ use crate::domain::outbox::{Outgoing, PowerStep, Work};
 use crate::domain::power::{BootFrom, PowerState};
 use crate::sys::power::Switch;
 
-/// How long a node stays off: what is shorter, some power supplies and controllers do not notice.
-pub const OFF_TIME: Duration = Duration::from_secs(6);
 /// How often something is tried before it is given up.
 const MAX_TRIES: u32 = 8;
 /// The pause after the first vain try; it doubles up to [`LONGEST_PAUSE`].
@@ -94,7 +92,7 @@ async fn power(head: &Head, name: &NodeName, attempt: AttemptId, boot: BootFrom,
     match step {
         PowerStep::Off if !is_wanted(head, name, attempt, boot).await? => Ok(Outcome::Done(vec![])),
         PowerStep::Off => Ok(match switch.turn(PowerState::Off).await {
-            Ok(()) => Outcome::Further(work(PowerStep::On), OFF_TIME),
+            Ok(()) => Outcome::Further(work(PowerStep::On), head.config.off_time),
             Err(error) => Outcome::Failed(work(PowerStep::Off), error.to_string()),
         }),
         // What was switched off is switched on again, whatever has become of the attempt.

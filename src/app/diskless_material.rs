@@ -38,7 +38,7 @@ pub struct DisklessMaterial {
     boot_url: String,
     head_url: String,
     export: Option<String>,
-    hosts: Vec<Host>,
+    hosts: Arc<[Host]>,
     machine_id: String,
     settings: Settings,
 }
@@ -81,7 +81,7 @@ impl DisklessMaterial {
                 Nfs::Kernel => export_root(&head.data, &node.name, order).map(|root| root.display().to_string()),
                 Nfs::Embedded | Nfs::Off => export_path(&node.name, order),
             },
-            hosts: surroundings.hosts().to_vec(),
+            hosts: Arc::clone(surroundings.hosts()),
             machine_id: tokens::machine_id(&head.token_secret, &node.name),
             settings,
         })

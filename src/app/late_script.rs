@@ -13,6 +13,6 @@ use crate::provision::decide::Request;
 /// If the state cannot be read, or the script cannot be rendered.
 pub async fn late_script(head: &Head, token: &str, peer: Ipv4Addr) -> Result<Option<String>> {
     let Some(granted) = authorize(head, token, Request::LateScript, peer).await? else { return Ok(None) };
-    let script = material::gather(head, &granted.node, &granted.attempt).await?.render("late.sh", Some(token))?;
+    let script = material::gather(head, &granted.node, &granted.attempt).await?.render(head, "late.sh", Some(token)).await?;
     Ok(Some(script))
 }

@@ -116,11 +116,6 @@ pub async fn find_rollout(store: &dyn Store, id: Option<u64>) -> Result<Rollout>
 /// # Errors
 /// If the state cannot be read.
 pub(super) async fn histories(store: &dyn Store, rollout: &Rollout) -> Result<Histories> {
-    let mut histories = Histories::new();
-    for own in rollout.nodes.iter().filter(|own| own.is_watched()) {
-        if store.node(&own.node).await?.is_some() {
-            histories.insert(own.node.clone(), store.attempts(Some(&own.node)).await?);
-        }
-    }
-    Ok(histories)
+    let watched: Vec<_> = rollout.nodes.iter().filter(|own| own.is_watched()).map(|own| own.node.clone()).collect();
+    Ok(store.histories(&watched).await?)
 }

@@ -1,6 +1,7 @@
 //! What a node's files are made of: its profile, its settings, its snapshot, and the head itself.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::list_profiles::list_profiles;
 use super::{Error, Head, Result};
@@ -14,7 +15,6 @@ use crate::domain::profile::ProfileKind;
 use crate::mirror::layout::MirrorDir;
 use crate::provision::context::{AttemptFacts, Context, HeadFacts, Host, MirrorFacts, NetFacts, NodeFacts, Secrets};
 use crate::provision::library::Library;
-use crate::provision::render::Renderer;
 use crate::provision::tokens::{self, Purpose};
 use crate::provision::{Machine, Settings, kernel_args};
 use crate::sys::data_dir::DataDir;
@@ -34,7 +34,7 @@ pub struct Material {
 pub struct Surroundings {
     head: HeadFacts,
     net: NetFacts,
-    hosts: Vec<Host>,
+    hosts: Arc<[Host]>,
 }
 
 /// Gathers what an attempt's files are made of.
@@ -42,7 +42,7 @@ pub struct Surroundings {
 /// # Errors
 /// If the profile or the snapshot is gone, or the frozen variables do not read.
 pub async fn gather(head: &Head, node: &Node, attempt: &Attempt) -> Result<Material> {
-    let surroundings = Surroundings::of(head).await?;
+    let surroundings = Surroundings::without_hosts(head);
     let library = list_profiles(&head.data)?;
     let order = &attempt.order;
     let (snapshot, tree) = snapshot(&head.data, &order.mirror, &order.snapshot)?;
@@ -85,13 +85,22 @@ impl Material {
     ///
     /// # Errors
     /// If a template is wrong, or, before anything is written, if the profile's files were changed after the attempt was armed.
-    pub fn render(&self, name: &str, report_token: Option<&str>) -> Result<String> {
+    pub async fn render(&self, head: &Head, name: &str, report_token: Option<&str>) -> Result<String> {
         // The end of an installation that has begun is better than none.
         if name != "late.sh" {
             self.unchanged()?;
         }
         let secrets = report_token.map(|token| Secrets::new(&self.context.settings, token));
-        render(&self.library, &self.context, name, secrets.as_ref())
+        let uses_hosts = self
+            .library
+            .uses(&self.context.attempt.profile, name, &["hosts", "derived.hosts_lines"])
+            .map_err(|error| Error::Usage(error.to_string()))?;
+        if !uses_hosts {
+            return render(&self.library, &self.context, name, secrets.as_ref());
+        }
+        // All nodes, in a file of each node: only where they are wanted.
+        let context = Context { hosts: hosts(head).await?, ..self.context.clone() };
+        render(&self.library, &context, name, secrets.as_ref())
     }
 
     /// The settings.
@@ -119,7 +128,7 @@ impl Material {
 pub(super) fn render(library: &Library, context: &Context, name: &str, secrets: Option<&Secrets>) -> Result<String> {
     let wrong = |error: &dyn std::fmt::Display| Error::Refused(error.to_string());
     let view = context.view(secrets).map_err(|error| wrong(&error))?;
-    let renderer = Renderer::new(library, &context.attempt.profile).map_err(|error| wrong(&error))?;
+    let renderer = library.renderer(&context.attempt.profile).map_err(|error| wrong(&error))?;
     renderer.render(name, &view).map_err(|error| wrong(&error))
 }
 
@@ -129,10 +138,13 @@ impl Surroundings {
     /// # Errors
     /// If the state cannot be read.
     pub async fn of(head: &Head) -> Result<Self> {
+        Ok(Self { hosts: hosts(head).await?, ..Self::without_hosts(head) })
+    }
+
+    /// The head and its network alone.
+    pub fn without_hosts(head: &Head) -> Self {
         let config = &head.config;
-        let nodes = head.store.nodes().await?;
-        let host = |node: Node| node.address.map(|address| Host { address, name: node.name.to_string() });
-        Ok(Self {
+        Self {
             head: HeadFacts {
                 name: head_name(),
                 url: config.http_base(),
@@ -146,8 +158,14 @@ impl Surroundings {
                 dns: config.dhcp.dns.clone(),
                 ntp: config.dhcp.ntp.clone(),
             },
-            hosts: nodes.into_iter().filter_map(host).collect(),
-        })
+            hosts: Arc::default(),
+        }
+    }
+
+    /// With two nodes for all: enough to see whether a file renders.
+    #[must_use]
+    pub fn sampled(self) -> Self {
+        Self { hosts: self.hosts.iter().take(2).cloned().collect(), ..self }
     }
 
     /// The context of one node, which is installed in this way, booted by this firmware from this card.
@@ -180,7 +198,7 @@ impl Surroundings {
     }
 
     /// All nodes with a fixed address.
-    pub fn hosts(&self) -> &[Host] {
+    pub fn hosts(&self) -> &Arc<[Host]> {
         &self.hosts
     }
 
@@ -188,6 +206,11 @@ impl Surroundings {
     pub fn url(&self) -> &str {
         &self.head.url
     }
+}
+
+async fn hosts(head: &Head) -> Result<Arc<[Host]>> {
+    let all = head.store.reserved_addresses().await?;
+    Ok(all.into_iter().map(|(name, address)| Host { address, name: name.into() }).collect())
 }
 
 /// The head's host name, one label: part of a file's name on every node. It is read when it is needed; a renamed head is the same head.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 use serde::Serialize;
 
-use super::carry_out::{OFF_TIME, firmware};
+use super::carry_out::firmware;
 use super::{Head, Result};
 use crate::domain::name::NodeName;
 use crate::domain::node::{Firmware, Node};
@@ -57,7 +57,7 @@ pub async fn power_nodes(head: &Head, nodes: &[Node], verb: PowerVerb) -> Result
             let problem = format!("it is switched by hand: `kickctl node set {node} --power` gives it a controller");
             return PowerReport { node, power: "none", state: None, problem: Some(problem) };
         };
-        let told = act(&Switch { node: &node, power: &power, uefi }, verb).await;
+        let told = act(&Switch { node: &node, power: &power, uefi }, verb, head.config.off_time).await;
         let (state, problem) = match told {
             Ok(state) => (Some(state), None),
             Err(error) => (None, Some(error.to_string())),
@@ -67,14 +67,14 @@ pub async fn power_nodes(head: &Head, nodes: &[Node], verb: PowerVerb) -> Result
     Ok(stream::iter(jobs).map(one).buffered(PARALLEL).collect().await)
 }
 
-async fn act(switch: &Switch<'_>, verb: PowerVerb) -> std::result::Result<PowerState, PowerError> {
+async fn act(switch: &Switch<'_>, verb: PowerVerb, off: Duration) -> std::result::Result<PowerState, PowerError> {
     match verb {
         PowerVerb::Status => {}
         PowerVerb::On => switch.turn(PowerState::On).await?,
         PowerVerb::Off => switch.turn(PowerState::Off).await?,
         PowerVerb::Cycle => {
             switch.turn(PowerState::Off).await?;
-            tokio::time::sleep(Duration::from_secs(OFF_TIME.as_secs())).await;
+            tokio::time::sleep(off).await;
             switch.turn(PowerState::On).await?;
         }
     }

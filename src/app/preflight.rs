@@ -83,6 +83,7 @@ pub async fn preflight(head: &Head, assignments: &[Assignment]) -> Result<Vec<Re
 /// If the state cannot be read, or a site's profile is no profile at all.
 pub async fn examine(head: &Head, assignments: &[Assignment]) -> Result<(Vec<Ready>, Vec<Finding>)> {
     let mut bench = Bench::new(head).await?;
+    bench.surroundings = bench.surroundings.sampled();
     let (mut ready, mut findings) = (vec![], vec![]);
     for assignment in assignments {
         let node = head.store.node(&assignment.node).await?.ok_or_else(|| crate::store::Error::NoNode(assignment.node.clone()))?;

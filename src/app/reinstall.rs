@@ -1,5 +1,6 @@
 //! Orders an installation: the one word that lets a node's disk be written.
 
+use futures::stream::{self, StreamExt, TryStreamExt};
 use time::OffsetDateTime;
 
 use super::preflight::{Ready, preflight};
@@ -8,6 +9,9 @@ use crate::domain::attempt::Attempt;
 use crate::domain::name::NodeName;
 use crate::domain::profile::Assignment;
 use crate::store::Arming;
+
+/// How many nodes are armed together.
+const TOGETHER: usize = 64;
 
 /// Arms an attempt for each node, after a preflight for all of them. Snapshot, profile digest and variables are frozen here. `cycle`: nodes
 /// with power control are switched off and on for it.
@@ -28,14 +32,13 @@ pub async fn reinstall(head: &Head, nodes: &[NodeName], cycle: bool, dry_run: bo
     }
     let ready: Vec<Ready> = preflight(head, &assignments).await?;
     let power = head.store.power().await?;
-    let mut armed = Vec::with_capacity(ready.len());
-    if !dry_run {
-        for Ready { node, order, .. } in &ready {
-            let (name, cycle) = (&node.name, cycle && power.contains_key(&node.name));
-            armed.push(
-                head.store.arm_and(&Arming { node: name, order, after: None, cycle, why: "by `kickctl reinstall`".into() }, now).await?,
-            );
-        }
+    if dry_run {
+        return Ok(vec![]);
     }
-    Ok(armed)
+    let arm = async |Ready { node, order, .. }: &Ready| {
+        let cycle = cycle && power.contains_key(&node.name);
+        head.store.arm_and(&Arming { node: &node.name, order, after: None, cycle, why: "by `kickctl reinstall`".into() }, now).await
+    };
+    // Many at once: they are committed together.
+    Ok(stream::iter(ready.iter().map(arm)).buffered(TOGETHER).try_collect().await?)
 }

@@ -62,7 +62,7 @@ fn is_open(attempt: &Attempt) -> bool {
 async fn settle(head: &Head, failed: &Attempt, hand: Hand, now: OffsetDateTime) -> Result<bool> {
     let history = head.store.attempts(Some(&failed.node)).await?;
     let fallback = fallback_order(head, failed).await?.is_some();
-    let Some(verdict) = next(&history, fallback, now) else { return Ok(false) };
+    let Some(verdict) = next(&history, fallback, &head.config.retry_pauses, now) else { return Ok(false) };
     let Some(event) = verdict.event() else {
         let due = match (hand, &verdict.next) {
             (Hand::Awaited, _) => false,

@@ -17,22 +17,25 @@ pub async fn take_log_lines(head: &Head, lines: Vec<(Ipv4Addr, LogLine)>) -> Res
         by_peer.entry(peer).or_default().push(line);
     }
     let nodes = node_addresses(head).await?;
-    for (peer, lines) in by_peer {
-        let Some(node) = nodes.get(&peer) else { continue };
-        if let Some(attempt) = head.store.last_attempt(node).await? {
-            head.store.append_log(attempt.id, &lines).await?;
+    let append = async |(peer, lines): (Ipv4Addr, Vec<LogLine>)| -> Result<()> {
+        let Some(node) = nodes.get(&peer) else { return Ok(()) };
+        match head.store.last_attempt(node).await? {
+            Some(attempt) => Ok(head.store.append_log(attempt.id, &lines).await?),
+            None => Ok(()),
         }
-    }
-    Ok(())
+    };
+    // All at once: they are committed together.
+    futures::future::try_join_all(by_peer.into_iter().map(append)).await.map(|_| ())
 }
 
 /// Who speaks from which address: reservations, and leases of the nodes without one.
 async fn node_addresses(head: &Head) -> Result<BTreeMap<Ipv4Addr, NodeName>> {
-    let leases = head.store.leases().await?;
     let mut addresses = BTreeMap::new();
-    for node in head.store.nodes().await? {
-        let leased = leases.iter().filter(|lease| node.address.is_none() && node.macs.contains(&lease.mac)).map(|lease| lease.address);
-        addresses.extend(leased.chain(node.address).map(|address| (address, node.name.clone())));
+    for lease in head.store.leases().await? {
+        if let Some(node) = head.store.node_by_mac(lease.mac).await?.filter(|node| node.address.is_none()) {
+            addresses.insert(lease.address, node.name);
+        }
     }
+    addresses.extend(head.store.reserved_addresses().await?.into_iter().map(|(node, address)| (address, node)));
     Ok(addresses)
 }

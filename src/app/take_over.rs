@@ -23,7 +23,7 @@ pub async fn take_over(head: &Head, token: &str, peer: Ipv4Addr, now: OffsetDate
         return Ok(None);
     }
     let report = tokens::mint(&head.token_secret, granted.attempt.id, Purpose::Report);
-    let script = material::gather(head, &granted.node, &granted.attempt).await?.render("takeover.sh", Some(&report))?;
+    let script = material::gather(head, &granted.node, &granted.attempt).await?.render(head, "takeover.sh", Some(&report)).await?;
     change_attempt(&*head.store, granted.attempt.id, &Event::TookOver, now).await?;
     Ok(Some(script))
 }

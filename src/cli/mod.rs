@@ -1,6 +1,7 @@
 //! The command line: parses, calls one use case, prints. One file a noun.
 
 pub mod attempt;
+pub mod bench;
 mod completions;
 pub mod confirm;
 pub mod context;
@@ -111,6 +112,8 @@ pub enum Command {
     Doctor(doctor::Doctor),
     #[allow(missing_docs, reason = "as above")]
     Export(export::Export),
+    /// Measure what a head carries, on this machine
+    Bench(bench::Args),
     #[allow(missing_docs, reason = "as above")]
     Completions(completions::Completions),
 }
@@ -124,6 +127,8 @@ pub fn run(cli: Cli) -> app::Result<Exit> {
     match cli.command {
         // It binds its sockets and drops privileges before there are threads.
         Command::Serve(_) => serve::run(&Context::new(&cli.globals)?),
+        // It enters namespaces, which belong to threads, and has a runtime of its own there.
+        Command::Bench(args) => bench::run(&Context::new(&cli.globals)?, &args),
         _ => runtime()?.block_on(dispatch(cli)),
     }
 }
@@ -169,7 +174,7 @@ async fn dispatch(cli: Cli) -> app::Result<Exit> {
         Command::Events(args) => with(globals, async |context| events::run(context, &args).await).await,
         Command::Power(args) => with(globals, async |context| power::run(context, &args).await).await,
         Command::Logs(args) => with(globals, async |context| logs::run(context, &args).await).await,
-        Command::Serve(_) => Ok(Exit::Done),
+        Command::Serve(_) | Command::Bench(_) => Ok(Exit::Done),
     }
 }
 

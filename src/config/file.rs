@@ -34,6 +34,12 @@ pub struct ConfigFile {
     /// How long an attempt may stay in each stage.
     #[serde(default)]
     pub limits: LimitsTable,
+    /// Trying again what failed.
+    #[serde(default)]
+    pub retries: RetriesTable,
+    /// Switching nodes.
+    #[serde(default)]
+    pub power: PowerTable,
     /// Who serves the roots of diskless nodes: `embedded`, `kernel` or `off`.
     pub nfs: Option<String>,
     /// All mirrors.
@@ -129,6 +135,22 @@ pub struct LimitsTable {
     pub install: Option<String>,
     /// From the installer's end to the call home.
     pub first_boot: Option<String>,
+}
+
+/// `[retries]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetriesTable {
+    /// How long to wait after the first, the second and any later failure.
+    pub pauses: Option<Vec<String>>,
+}
+
+/// `[power]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PowerTable {
+    /// How long a node stays off that is switched off and on.
+    pub off: Option<String>,
 }
 
 /// `[mirrors]`.

@@ -9,13 +9,15 @@ use std::time::Duration;
 use super::file::{ConfigFile, DhcpTable, LimitsTable};
 use super::hooks::{Drains, Notify};
 use super::span::{Error, Source};
-use crate::domain::attempt::Limits;
+use crate::domain::attempt::{Limits, PAUSES, Pauses};
 use crate::domain::lease::Pool;
 use crate::domain::schedule::{self, Schedule};
 use crate::domain::subnet::Subnet;
 
 /// Most addresses a pool may have: an exhausted pool is searched address by address.
 const MAX_POOL: usize = 65_536;
+/// What is shorter, some power supplies and controllers do not notice.
+const OFF_TIME: Duration = Duration::from_secs(6);
 const AN_ADDRESS: &str = "an IPv4 address, such as 10.0.0.1";
 
 /// A head's configuration.
@@ -43,6 +45,10 @@ pub struct Config {
     pub nfs: Nfs,
     /// How long an attempt may stay in each stage.
     pub limits: Limits,
+    /// How long to wait before a failed installation is tried again.
+    pub retry_pauses: Pauses,
+    /// How long a node stays off that is switched off and on.
+    pub off_time: Duration,
     /// Downloads at a time in a mirror's sync.
     pub parallel: usize,
     /// When `serve` refreshes mirrors without a schedule of their own; `None`: never.
@@ -135,6 +141,8 @@ impl Config {
             syslog_port: check.port("syslog.port", file.syslog.port, 514)?,
             nfs: check.nfs(file.nfs.as_deref())?,
             limits: check.limits(&file.limits)?,
+            retry_pauses: check.pauses(file.retries.pauses.as_deref())?,
+            off_time: check.time("power.off", file.power.off.as_ref(), OFF_TIME, Duration::from_secs(1))?,
             parallel: check.number("mirrors.parallel", file.mirrors.parallel, 8, 1..=64)?,
             refresh: check.refresh(file.refresh.at.as_deref())?,
             loaders: check.absolute("loaders.path", file.loaders.path)?,
@@ -345,6 +353,22 @@ impl Check<'_> {
             install: limit("install", &table.install, defaults.install)?,
             first_boot: limit("first_boot", &table.first_boot, defaults.first_boot)?,
         })
+    }
+
+    /// One to three; the last one holds for what comes after it.
+    fn pauses(&self, written: Option<&[String]>) -> Result<Pauses, Error> {
+        const KEY: &str = "retries.pauses";
+        let Some(written) = written else { return Ok(PAUSES) };
+        if !(1..=PAUSES.len()).contains(&written.len()) {
+            let allowed = "one to three time spans, such as [\"30s\", \"2min\", \"8min\"]; the last one holds for later failures too";
+            return Err(self.0.wrong(KEY, "has too few or too many pauses", allowed));
+        }
+        let mut pauses = PAUSES;
+        for (at, pause) in pauses.iter_mut().enumerate() {
+            let at = at.min(written.len() - 1);
+            *pause = self.time(&format!("{KEY}.{at}"), written.get(at), *pause, Duration::from_secs(1))?;
+        }
+        Ok(pauses)
     }
 
     fn ports_differ(&self, config: &Config) -> Result<(), Error> {

@@ -79,19 +79,6 @@ const SHIPPED: &[Shipped] = shipped! {
     "debian-13-ram-usr": ["profile.toml"],
 };
 
-/// All profiles: the shipped ones, and those in the site's folder, which replace shipped ones of the same name as a whole.
-///
-/// # Errors
-/// [`Error`] names the file, the place in it, what was written and what is allowed. A folder without `profile.toml` is an error too:
-/// it is meant to be a profile, or it would not be there.
-pub fn load_all(site: &Path) -> Result<Vec<ProfileFiles>, Error> {
-    let mut profiles: BTreeMap<ProfileName, ProfileFiles> = BTreeMap::new();
-    for profile in shipped()?.into_iter().chain(site_profiles(site)?) {
-        profiles.insert(profile.profile.name.clone(), profile);
-    }
-    Ok(profiles.into_values().collect())
-}
-
 /// The profiles that are part of the program.
 ///
 /// # Errors
@@ -106,7 +93,12 @@ pub fn shipped() -> Result<Vec<ProfileFiles>, Error> {
         .collect()
 }
 
-fn site_profiles(folder: &Path) -> Result<Vec<ProfileFiles>, Error> {
+/// The profiles in the site's folder, which replace shipped ones of the same name as a whole.
+///
+/// # Errors
+/// [`Error`] names the file, the place in it, what was written and what is allowed. A folder without `profile.toml` is an error too:
+/// it is meant to be a profile, or it would not be there.
+pub fn site_profiles(folder: &Path) -> Result<Vec<ProfileFiles>, Error> {
     let mut names = match list(folder) {
         Ok(names) => names,
         Err(Error::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
@@ -216,33 +208,33 @@ mod tests {
     }
 
     #[test]
-    fn a_sites_profile_replaces_a_shipped_one_by_name() {
+    fn a_sites_profile_is_what_its_files_say() {
         let site =
             site(&[("debian-13/profile.toml", "summary = 'ours'\nextends = 'base'"), ("debian-13/x.hbs", "x"), ("debian-13/README", "x")]);
-        let all = load_all(site.path()).unwrap();
+        let all = site_profiles(site.path()).unwrap();
         let ours = all.iter().find(|profile| profile.profile.name.as_str() == "debian-13").unwrap();
         assert_eq!(ours.profile.summary, "ours");
         assert_eq!(ours.files.keys().collect::<Vec<_>>(), ["profile.toml", "x.hbs"]);
-        assert!(load_all(&site.path().join("missing")).unwrap().iter().any(|profile| profile.profile.name.as_str() == "base"));
+        assert_eq!(site_profiles(&site.path().join("missing")).unwrap(), []);
     }
 
     #[test]
     fn what_is_wrong_is_told_with_file_line_key_value_and_what_is_allowed() {
         let site = site(&[("web/profile.toml", "summary = 'x'\nkind = 'kickstat'\n")]);
-        let told = load_all(site.path()).unwrap_err().to_string();
+        let told = site_profiles(site.path()).unwrap_err().to_string();
         assert!(told.contains("web/profile.toml:2:8: kind = 'kickstat'") && told.contains("preseed"), "{told}");
         fs::write(site.path().join("web/profile.toml"), "summary = 'x'\nextend = 'base'\n").unwrap();
-        let told = load_all(site.path()).unwrap_err().to_string();
+        let told = site_profiles(site.path()).unwrap_err().to_string();
         assert!(told.contains(":2:1: extend: there is no such key") && told.contains("extends"), "{told}");
         fs::write(site.path().join("web/profile.toml"), "summary = 'x'\nextends = 'no good'\n").unwrap();
-        let told = load_all(site.path()).unwrap_err().to_string();
+        let told = site_profiles(site.path()).unwrap_err().to_string();
         assert!(told.contains(":2:") && told.contains("no good"), "{told}");
     }
 
     #[test]
     fn a_folder_without_its_file_is_told() {
         let site = site(&[("web/preseed.cfg.hbs", "x")]);
-        let told = load_all(site.path()).unwrap_err().to_string();
+        let told = site_profiles(site.path()).unwrap_err().to_string();
         assert!(told.contains("web/profile.toml"), "{told}");
     }
 }

@@ -88,10 +88,11 @@ pub fn context(toml: &str, firmware: Firmware) -> Context {
             profile: "debian-13".parse().unwrap(),
             boot_url: "http://10.0.0.1:8080/boot/3-00112233445566778899aabbccddeeff00112233".into(),
         },
-        hosts: vec![
+        hosts: [
             Host { address: [10, 0, 0, 7].into(), name: "node07".into() },
             Host { address: [10, 0, 0, 8].into(), name: "node08".into() },
-        ],
+        ]
+        .into(),
         settings: settings(toml),
     }
 }

@@ -1,9 +1,11 @@
 //! The profiles that a head knows, with their templates. What a profile lacks is found in the one that it extends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256 as Hasher};
 
+use super::render::{self, Renderer};
 use super::variables;
 use crate::domain::checksum::Sha256;
 use crate::domain::name::{GroupName, ImageName, MirrorName, ProfileName};
@@ -36,9 +38,19 @@ pub struct Template {
     pub text: String,
 }
 
-/// All profiles of a head.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Library(BTreeMap<ProfileName, Entry>);
+/// All profiles of a head. Cheap to clone; clones share the templates that were parsed.
+#[derive(Clone, Debug, Default)]
+pub struct Library {
+    entries: BTreeMap<ProfileName, Arc<Entry>>,
+    renderers: Arc<Mutex<BTreeMap<ProfileName, Arc<Renderer>>>>,
+}
+
+impl PartialEq for Library {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |(one, two): (&Arc<Entry>, &Arc<Entry>)| Arc::ptr_eq(one, two) || one == two;
+        self.entries.len() == other.entries.len() && self.entries.values().zip(other.entries.values()).all(same)
+    }
+}
 
 /// Why a profile cannot be used.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -66,13 +78,14 @@ pub enum LibraryError {
 
 impl Library {
     /// A library of these profiles; a later one replaces an earlier one of the same name.
-    pub fn new(entries: impl IntoIterator<Item = Entry>) -> Self {
-        Self(entries.into_iter().map(|entry| (entry.profile.name.clone(), entry)).collect())
+    pub fn new<E: Into<Arc<Entry>>>(entries: impl IntoIterator<Item = E>) -> Self {
+        let entries = entries.into_iter().map(Into::into).map(|entry| (entry.profile.name.clone(), entry)).collect();
+        Self { entries, renderers: Arc::default() }
     }
 
     /// All profiles in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.0.values()
+        self.entries.values().map(Arc::as_ref)
     }
 
     /// One profile.
@@ -139,6 +152,20 @@ impl Library {
         Ok(Sha256::new(hasher.finalize().into()))
     }
 
+    /// What renders a profile's templates, parsed when it is first asked for.
+    ///
+    /// # Errors
+    /// As [`Renderer::new`].
+    pub fn renderer(&self, profile: &ProfileName) -> Result<Arc<Renderer>, render::Error> {
+        let held = |library: &Self| library.renderers.lock().unwrap_or_else(PoisonError::into_inner).get(profile).cloned();
+        if let Some(renderer) = held(self) {
+            return Ok(renderer);
+        }
+        let renderer = Arc::new(Renderer::new(self, profile)?);
+        self.renderers.lock().unwrap_or_else(PoisonError::into_inner).insert(profile.clone(), Arc::clone(&renderer));
+        Ok(renderer)
+    }
+
     /// All templates that a profile has or inherits, by name.
     ///
     /// # Errors
@@ -146,6 +173,28 @@ impl Library {
     pub fn templates(&self, name: &ProfileName) -> Result<BTreeMap<&str, &Template>, LibraryError> {
         let chain = self.chain(name)?;
         Ok(chain.into_iter().flat_map(|entry| &entry.templates).map(|(name, template)| (name.as_str(), template)).collect())
+    }
+
+    /// True if a template of a profile, or one that it includes, may use one of these names of the view, such as `hosts` or `derived.kernel`.
+    ///
+    /// # Errors
+    /// As [`Self::chain`].
+    pub fn uses(&self, profile: &ProfileName, template: &str, names: &[&str]) -> Result<bool, LibraryError> {
+        let templates = self.templates(profile)?;
+        let named =
+            |word: &str| names.iter().any(|name| word.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')));
+        let (mut seen, mut left) = (BTreeSet::new(), vec![template]);
+        while let Some(at) = left.pop() {
+            let Some(found) = templates.get(at).filter(|_| seen.insert(at)) else { continue };
+            for tag in found.text.split("{{").skip(1).filter_map(|rest| rest.split("}}").next()) {
+                match tag.trim_start_matches('~').trim().strip_prefix('>') {
+                    Some(included) => left.extend(included.split_whitespace().next()),
+                    None if tag.split(|c: char| !c.is_alphanumeric() && !"._".contains(c)).any(named) => return Ok(true),
+                    None => {}
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// The layers of a node's variables, the lowest first: defaults, the profile's chain, its groups in alphabetical order, the node.
@@ -170,10 +219,10 @@ impl Library {
     }
 
     fn find(&self, name: &ProfileName, wanted_by: Option<ProfileName>) -> Result<&Entry, LibraryError> {
-        self.0.get(name).ok_or_else(|| LibraryError::Unknown {
+        self.entries.get(name).map(Arc::as_ref).ok_or_else(|| LibraryError::Unknown {
             name: name.clone(),
             wanted_by,
-            known: self.0.keys().map(ToString::to_string).collect(),
+            known: self.entries.keys().map(ToString::to_string).collect(),
         })
     }
 }

@@ -45,18 +45,19 @@ pub enum Error {
 }
 
 /// A profile's templates, parsed.
-pub struct Renderer<'a> {
-    engine: Handlebars<'a>,
+#[derive(Debug)]
+pub struct Renderer {
+    engine: Handlebars<'static>,
     profile: ProfileName,
-    templates: std::collections::BTreeMap<&'a str, &'a Template>,
+    templates: std::collections::BTreeMap<String, Template>,
 }
 
-impl<'a> Renderer<'a> {
+impl Renderer {
     /// Parses all templates of a profile and of what it extends.
     ///
     /// # Errors
     /// [`Error`] names the first template that does not parse.
-    pub fn new(library: &'a Library, profile: &ProfileName) -> Result<Self, Error> {
+    pub fn new(library: &Library, profile: &ProfileName) -> Result<Self, Error> {
         let templates = library.templates(profile)?;
         let mut engine = Handlebars::new();
         engine.set_strict_mode(true);
@@ -77,6 +78,7 @@ impl<'a> Renderer<'a> {
                 )
             })?;
         }
+        let templates = templates.into_iter().map(|(name, template)| (name.to_owned(), template.clone())).collect();
         Ok(Self { engine, profile: profile.clone(), templates })
     }
 
@@ -88,7 +90,7 @@ impl<'a> Renderer<'a> {
         let template = self.templates.get(name).ok_or_else(|| Error::NoTemplate {
             profile: self.profile.clone(),
             name: name.to_owned(),
-            known: self.templates.keys().map(|name| (*name).to_owned()).collect(),
+            known: self.templates.keys().cloned().collect(),
         })?;
         let text = self.engine.render(name, data).map_err(|error| self.explain(template, &error))?;
         if text.len() > MAX_RENDERED {
@@ -98,7 +100,7 @@ impl<'a> Renderer<'a> {
     }
 
     fn explain(&self, outer: &Template, error: &RenderError) -> Error {
-        let template = error.template_name.as_deref().and_then(|name| self.templates.get(name).copied()).unwrap_or(outer);
+        let template = error.template_name.as_deref().and_then(|name| self.templates.get(name)).unwrap_or(outer);
         let line = error.line_no.unwrap_or(1);
         let (problem, remedy) = match error.reason() {
             RenderErrorReason::MissingVariable(path) => (

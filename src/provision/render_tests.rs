@@ -109,3 +109,19 @@ fn masked_secrets_have_the_same_shape() {
     assert_eq!(masked.password_hashes[0].hash, "*");
     assert_eq!(serde_json::to_string(&masked.secret).unwrap(), format!(r#"{{"munge":{{"key":"{MASK}","n":["{MASK}"]}}}}"#));
 }
+
+#[test]
+fn what_a_template_uses_is_seen_through_what_it_includes_and_comments_do_not_count() {
+    let library = shipped();
+    let profile = "debian-13".parse().unwrap();
+    let uses = |template, name| library.uses(&profile, template, &[name]).unwrap();
+    assert!(uses("late.sh", "derived.hosts_lines") && uses("late.sh", "secrets"));
+    assert!(!uses("preseed.cfg", "hosts") && !uses("takeover.sh", "derived.hosts_lines") && !uses("late.sh", "hosts"));
+    let own = Library::new([entry(
+        "p",
+        None,
+        &[("x.hbs", "{{#each hosts}}{{name}}{{/each}}"), ("y.hbs", "{{> x}}"), ("z.hbs", "{{settings.hosts}} hosts")],
+    )]);
+    let uses = |template| own.uses(&"p".parse().unwrap(), template, &["hosts"]).unwrap();
+    assert_eq!([uses("x"), uses("y"), uses("z")], [true, true, false]);
+}

@@ -18,6 +18,8 @@ const PARALLEL: usize = 32;
 pub async fn outbox(head: &Head) {
     let mut tasks: JoinSet<()> = JoinSet::new();
     let mut under_way: BTreeMap<Id, i64> = BTreeMap::new();
+    // True if more was due than could be begun: the next place that is free is taken at once.
+    let mut more = false;
     loop {
         let sleep = tokio::time::sleep(EVERY);
         tokio::pin!(sleep);
@@ -26,6 +28,9 @@ pub async fn outbox(head: &Head) {
                 () = &mut sleep => break,
                 Some(done) = tasks.join_next_with_id() => {
                     under_way.remove(&done.map_or_else(|error| error.id(), |(id, ())| id));
+                    if more {
+                        break;
+                    }
                 }
             }
         }
@@ -36,9 +41,14 @@ pub async fn outbox(head: &Head) {
                 continue;
             }
         };
+        more = false;
         for outgoing in due {
-            if under_way.len() >= PARALLEL || under_way.values().any(|id| *id == outgoing.id) {
+            if under_way.values().any(|id| *id == outgoing.id) {
                 continue;
+            }
+            if under_way.len() >= PARALLEL {
+                more = true;
+                break;
             }
             let (head, id) = (head.clone(), outgoing.id);
             let task = tasks.spawn(async move {

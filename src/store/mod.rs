@@ -5,6 +5,7 @@
 mod sqlite;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -216,6 +217,8 @@ pub const MAX_DISCOVERED: u64 = 1_000;
 pub trait Store: Send + Sync {
     /// All nodes in natural order of their names (`node9` before `node10`).
     async fn nodes(&self) -> Result<Vec<Node>>;
+    /// The nodes with a reserved address, in the order of their names.
+    async fn reserved_addresses(&self) -> Result<Vec<(NodeName, Ipv4Addr)>>;
     /// One node.
     async fn node(&self, name: &NodeName) -> Result<Option<Node>>;
     /// The node that owns this Ethernet address.
@@ -270,6 +273,8 @@ pub trait Store: Send + Sync {
     async fn last_attempt(&self, node: &NodeName) -> Result<Option<Attempt>>;
     /// A node's attempts, or everybody's, the newest first.
     async fn attempts(&self, node: Option<&NodeName>) -> Result<Vec<Attempt>>;
+    /// All attempts of each of these nodes, the newest first, as of one moment. What is no node any more is left out.
+    async fn histories(&self, nodes: &[NodeName]) -> Result<BTreeMap<NodeName, Vec<Attempt>>>;
     /// The last attempt of every node that has one.
     async fn last_attempts(&self) -> Result<Vec<Attempt>>;
     /// Writes back an attempt with log lines in one transaction, and raises its revision. [`Error::Stale`] if it was
@@ -289,7 +294,7 @@ pub trait Store: Send + Sync {
     async fn prune_attempts(&self, before: OffsetDateTime, kept: Kept) -> Result<u64>;
 
     /// Appends lines (their `seq` is given by the store). Capped at [`MAX_LOG_LINES`]; the last kept line says that more came.
-    /// The lines of [`Store::save_attempt`] are always kept. Each call is synced to disk: append many lines at once.
+    /// The lines of [`Store::save_attempt`] are always kept. Calls that come together are synced to disk together.
     async fn append_log(&self, attempt: AttemptId, lines: &[LogLine]) -> Result<()>;
     /// Lines after `after`, at most `limit`.
     async fn log(&self, attempt: AttemptId, after: u64, limit: u32) -> Result<Vec<LogLine>>;

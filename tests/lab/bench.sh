@@ -13,7 +13,7 @@ source "$here/cluster.sh"
 source "$here/kick.sh"
 # shellcheck source=tests/lab/diskless.sh
 source "$here/diskless.sh"
-for part in measure sync refresh serve rpm deb nfs diskless; do
+for part in measure sync refresh serve storm rpm deb nfs diskless; do
     # shellcheck source=/dev/null # shellcheck reads them by themselves
     source "$here/bench/$part.sh"
 done
@@ -32,7 +32,7 @@ kick_build
 out="$(repository_root)/target/bench.json"
 mkdir -p "$(dirname "$out")"
 echo "load before: $(cut -d' ' -f1-3 /proc/loadavg) on $(nproc) cores"
-for part in sync refresh serve rpm deb nfs diskless; do "${part}_rows"; done
+for part in sync refresh serve storm rpm deb nfs diskless; do "${part}_rows"; done
 echo "load after: $(cut -d' ' -f1-3 /proc/loadavg)"
 [ -s "$BENCH_WORK/rows" ] || { echo "bench: no row is called ${BENCH_ROWS:-}" >&2 && exit 1; }
 jq -s . "$BENCH_WORK/rows" >"$out"

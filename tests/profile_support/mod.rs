@@ -78,7 +78,7 @@ pub fn context(toml: &str, firmware: Firmware) -> Context {
             profile: "debian-13".parse().unwrap(),
             boot_url: "http://10.0.0.1:8080/boot/3-00112233445566778899aabbccddeeff00112233".into(),
         },
-        hosts: vec![Host { address: Ipv4Addr::new(10, 0, 0, 8), name: "node08".into() }],
+        hosts: [Host { address: Ipv4Addr::new(10, 0, 0, 8), name: "node08".into() }].into(),
         settings: settings(toml),
     }
 }

@@ -28,7 +28,7 @@ use super::node::Firmware;
 use super::profile::ProfileKind;
 use super::variables::Merged;
 pub use deadline::{Clocks, Limits};
-pub use retry::{Next, Verdict, next};
+pub use retry::{Next, PAUSES, Pauses, Verdict, next};
 pub use signature::Signature;
 pub use state::{BootStage, Class, Ending, Failure, Gate, Stage, State};
 pub use step::{Effect, Event, Rejected, step};

@@ -12,7 +12,9 @@ pub const MAX_ATTEMPTS: usize = 3;
 /// The time that [`MAX_ATTEMPTS`] is about. A failure that is older is not tried again: too much may have changed since.
 pub const WINDOW: Duration = Duration::from_secs(24 * 3600);
 /// How long to wait after the first, the second and any later failure of a series.
-pub const PAUSES: [Duration; 3] = [Duration::from_secs(30), Duration::from_secs(120), Duration::from_secs(480)];
+pub type Pauses = [Duration; 3];
+/// The usual ones.
+pub const PAUSES: Pauses = [Duration::from_secs(30), Duration::from_secs(120), Duration::from_secs(480)];
 
 /// What follows a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,10 +54,10 @@ impl Verdict {
 }
 
 /// Decides what follows the failure of `history[0]`, the newest of a node's attempts. `fallback`: the node's fallback profile could be
-/// booted now. `None` if that attempt has not failed, or what follows is decided already.
+/// booted now. `pauses` is how long to wait before another try. `None` if that attempt has not failed, or what follows is decided already.
 ///
 /// A changed profile, snapshot or machine begins a new series; nothing else does, neither a restart of the head nor a person's word.
-pub fn next(history: &[Attempt], fallback: bool, now: OffsetDateTime) -> Option<Verdict> {
+pub fn next(history: &[Attempt], fallback: bool, pauses: &Pauses, now: OffsetDateTime) -> Option<Verdict> {
     let last = history.first()?;
     let State::Failed(failure) = &last.state else { return None };
     if failure.class == Class::Aborted {
@@ -65,7 +67,7 @@ pub fn next(history: &[Attempt], fallback: bool, now: OffsetDateTime) -> Option<
     let series: Vec<&Attempt> = history.iter().take_while(|earlier| same_series(last, earlier)).collect();
     let Some(why) = no_retry(failure, &series, failed_at, now) else {
         let failures = series.iter().filter(|attempt| attempt.state.failure().is_some()).count();
-        let due = failed_at + jittered(PAUSES[failures.saturating_sub(1).min(PAUSES.len() - 1)], last.id);
+        let due = failed_at + jittered(pauses[failures.saturating_sub(1).min(pauses.len() - 1)], last.id);
         let after = Duration::try_from(due - now).unwrap_or(Duration::ZERO);
         let why = format!("attempt {} of at most {MAX_ATTEMPTS} in 24 h failed, and another try may succeed", recent(&series, now));
         return Some(Verdict { next: Next::Retry { after }, why });

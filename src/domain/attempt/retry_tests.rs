@@ -50,7 +50,7 @@ fn transient(number: u32, reason: &str) -> Attempt {
 }
 
 fn what(history: &[Attempt], fallback: bool) -> Next {
-    next(history, fallback, NOW).unwrap().next
+    next(history, fallback, &PAUSES, NOW).unwrap().next
 }
 
 fn disk(contents: &[&str]) -> Disk {
@@ -75,9 +75,9 @@ fn a_transient_failure_is_tried_again_after_longer_and_longer_pauses_and_three_a
 fn the_pause_is_the_same_whenever_it_is_asked_and_differs_between_nodes() {
     let history = [transient(1, "a")];
     let Next::Retry { after } = what(&history, true) else { panic!("a retry") };
-    let later = next(&history, true, NOW + Span::seconds(10)).unwrap().next;
+    let later = next(&history, true, &PAUSES, NOW + Span::seconds(10)).unwrap().next;
     assert_eq!(later, Next::Retry { after: after - std::time::Duration::from_secs(10) });
-    assert_eq!(next(&history, true, NOW + Span::minutes(5)).unwrap().next, Next::Retry { after: std::time::Duration::ZERO });
+    assert_eq!(next(&history, true, &PAUSES, NOW + Span::minutes(5)).unwrap().next, Next::Retry { after: std::time::Duration::ZERO });
     assert_ne!(what(&[transient(2, "a")], true), what(&history, true));
 }
 
@@ -135,9 +135,9 @@ fn only_another_profile_snapshot_or_machine_begins_a_new_series() {
 #[test]
 fn what_is_settled_and_what_a_person_stopped_is_left_alone() {
     for (_, state) in State::every_kind().into_iter().filter(|(name, _)| !name.starts_with("failed")) {
-        assert_eq!(next(&[attempt(1, state, NOW)], true, NOW), None);
+        assert_eq!(next(&[attempt(1, state, NOW)], true, &PAUSES, NOW), None);
     }
-    assert_eq!(next(&[failed(1, Stage::Installing, Class::Aborted, "stopped", true)], true, NOW), None);
+    assert_eq!(next(&[failed(1, Stage::Installing, Class::Aborted, "stopped", true)], true, &PAUSES, NOW), None);
 }
 
 /// A node and its head, as far as attempts go.
@@ -181,7 +181,7 @@ impl Story {
     }
 
     fn reconcile(&mut self) {
-        let Some(verdict) = next(&self.history, self.fallback, self.now) else { return };
+        let Some(verdict) = next(&self.history, self.fallback, &PAUSES, self.now) else { return };
         if let Some(event) = verdict.event() {
             self.history[0].advance(&event, self.now).unwrap();
         } else if verdict.next == (Next::Retry { after: std::time::Duration::ZERO }) {

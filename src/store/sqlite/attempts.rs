@@ -1,12 +1,14 @@
 //! Attempts.
 
+use std::collections::BTreeMap;
+
 use sqlx::{Row, SqliteConnection};
 use time::OffsetDateTime;
 
 use super::fault::Fault;
 use super::nodes::must_exist;
 use super::rows::{Columns, json, nanoseconds};
-use super::{events, log, outbox};
+use super::{events, log, nodes, outbox};
 use crate::domain::attempt::{Attempt, AttemptId, Clocks, Order, Progress, State};
 use crate::domain::name::NodeName;
 use crate::domain::natural;
@@ -49,6 +51,16 @@ pub async fn all(at: &mut SqliteConnection, node: Option<&NodeName>) -> Result<V
     };
     let rows = query.fetch_all(at).await?;
     rows.iter().map(|row| read(&Columns::of(row, WHAT))).collect()
+}
+
+pub async fn histories(at: &mut SqliteConnection, wanted: &[NodeName]) -> Result<BTreeMap<NodeName, Vec<Attempt>>, Fault> {
+    let mut histories = BTreeMap::new();
+    for node in wanted {
+        if nodes::exists(at, node).await? {
+            histories.insert(node.clone(), all(at, Some(node)).await?);
+        }
+    }
+    Ok(histories)
 }
 
 pub async fn last_of_each(at: &mut SqliteConnection) -> Result<Vec<Attempt>, Fault> {

@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
 
-use sqlx::sqlite::SqlitePoolOptions;
+use sqlx::{ConnectOptions, Connection};
 
 use super::fault::Fault;
 use super::{options, schema};
@@ -15,9 +15,9 @@ pub async fn make(path: &Path) -> Result<(), Fault> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Made by tempfile with mode 0600. SQLite gives the -wal and -shm files beside it the same mode and, run as root, owner.
     let aside = tempfile::Builder::new().prefix(".state-").suffix(".db").tempfile_in(folder)?.into_temp_path();
-    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options(&aside)).await?;
-    let made = schema::migrate(&pool).await;
-    pool.close().await;
+    let mut connection = options(&aside).connect().await?;
+    let made = schema::migrate(&mut connection).await;
+    connection.close().await?;
     made?;
     give_to_owner_of(folder, &aside)?;
     match aside.persist_noclobber(path) {

@@ -2,13 +2,14 @@
 //!
 //! Command line and daemon open it at the same time. What makes that safe:
 //! - WAL: readers never wait for the writer, and every method sees one moment.
-//! - Each writing method is one `BEGIN IMMEDIATE` transaction: it takes the write lock before it reads, so it never finds
-//!   half-way that somebody else wrote first (`SQLITE_BUSY_SNAPSHOT`, which no waiting mends). Another process waits up to
-//!   [`BUSY`] for it.
-//! - Within a process one connection writes and the pool in front of it is first come, first served: SQLite's own waiting
-//!   is a lottery that a storm of two hundred booting nodes can lose for longer than the time-out.
+//! - Each writing method is all or nothing within a `BEGIN IMMEDIATE` transaction: it takes the write lock before it reads, so
+//!   it never finds half-way that somebody else wrote first (`SQLITE_BUSY_SNAPSHOT`, which no waiting mends). Another process
+//!   waits up to [`BUSY`] for it.
+//! - Within a process one connection writes, first come, first served: SQLite's own waiting is a lottery that a storm of two
+//!   hundred booting nodes can lose for longer than the time-out. Writes that wait together are committed together (`batch`).
 
 mod attempts;
+mod batch;
 mod discovered;
 mod diskless;
 mod events;
@@ -25,6 +26,7 @@ mod rows;
 mod schema;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -47,6 +49,7 @@ use crate::domain::power::Power;
 use crate::domain::profile::Assignment;
 use crate::domain::rollout::Rollout;
 use crate::domain::variables::Variables;
+use batch::{Turn, Writer};
 use fault::Fault;
 
 /// How long one process waits for another's write.
@@ -58,7 +61,7 @@ const READERS: u32 = 4;
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     reader: SqlitePool,
-    writer: SqlitePool,
+    writer: Writer,
     place: String,
 }
 
@@ -76,9 +79,8 @@ impl SqliteStore {
                 file::make(path).await?;
             }
             let options = options(path);
-            let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
-            schema::migrate(&writer).await?;
-            let reader = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options);
+            let writer = Writer::open(&options).await?;
+            let reader = SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false).connect_lazy_with(options);
             Ok::<_, Fault>((reader, writer))
         };
         let (reader, writer) = open.await.map_err(|fault| fault.at(&place))?;
@@ -99,15 +101,13 @@ impl SqliteStore {
         self.reader.acquire().await.map_err(|error| Fault::from(error).at(&self.place))
     }
 
-    async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(|error| Fault::from(error).at(&self.place))
+    async fn write(&self) -> Result<Turn> {
+        self.tell(self.writer.turn().await)
     }
 
-    /// Commits if `done` is well; else the transaction rolls back as it is dropped.
-    async fn finish<T>(&self, transaction: Transaction<'static, Sqlite>, done: std::result::Result<T, Fault>) -> Result<T> {
-        let value = self.tell(done)?;
-        transaction.commit().await.map_err(|error| Fault::from(error).at(&self.place))?;
-        Ok(value)
+    /// Keeps what was written if `done` is well, and waits until it is on the disk; else it is rolled back.
+    async fn finish<T>(&self, turn: Turn, done: std::result::Result<T, Fault>) -> Result<T> {
+        self.tell(turn.finish(done).await)
     }
 
     fn tell<T>(&self, done: std::result::Result<T, Fault>) -> Result<T> {
@@ -133,6 +133,11 @@ impl Store for SqliteStore {
     async fn nodes(&self) -> Result<Vec<Node>> {
         let mut at = self.read().await?;
         self.tell(nodes::all(&mut at).await)
+    }
+
+    async fn reserved_addresses(&self) -> Result<Vec<(NodeName, Ipv4Addr)>> {
+        let mut at = self.read_one().await?;
+        self.tell(nodes::reserved_addresses(&mut at).await)
     }
 
     async fn node(&self, name: &NodeName) -> Result<Option<Node>> {
@@ -242,6 +247,11 @@ impl Store for SqliteStore {
     async fn attempts(&self, node: Option<&NodeName>) -> Result<Vec<Attempt>> {
         let mut at = self.read_one().await?;
         self.tell(attempts::all(&mut at, node).await)
+    }
+
+    async fn histories(&self, nodes: &[NodeName]) -> Result<BTreeMap<NodeName, Vec<Attempt>>> {
+        let mut at = self.read().await?;
+        self.tell(attempts::histories(&mut at, nodes).await)
     }
 
     async fn last_attempts(&self) -> Result<Vec<Attempt>> {

@@ -1,6 +1,7 @@
 //! Nodes, and what hangs on them: facts, groups' variables, assignments.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -45,6 +46,17 @@ pub async fn all(at: &mut SqliteConnection) -> Result<Vec<Node>, Fault> {
     }
     nodes.sort_by(|a, b| natural::compare(a.name.as_str(), b.name.as_str()));
     Ok(nodes)
+}
+
+pub async fn reserved_addresses(at: &mut SqliteConnection) -> Result<Vec<(NodeName, Ipv4Addr)>, Fault> {
+    let rows = sqlx::query("SELECT name, address FROM nodes WHERE address IS NOT NULL").fetch_all(at).await?;
+    let pair = |row: &SqliteRow| {
+        let columns = Columns::of(row, WHAT);
+        Ok((columns.text("name")?, columns.text("address")?))
+    };
+    let mut pairs = rows.iter().map(pair).collect::<Result<Vec<(NodeName, Ipv4Addr)>, Fault>>()?;
+    pairs.sort_by(|a, b| natural::compare(a.0.as_str(), b.0.as_str()));
+    Ok(pairs)
 }
 
 pub async fn one(at: &mut SqliteConnection, name: &NodeName) -> Result<Option<Node>, Fault> {
@@ -138,7 +150,8 @@ pub async fn remove(at: &mut SqliteConnection, names: &[NodeName]) -> Result<(),
     Ok(())
 }
 
-async fn exists(at: &mut SqliteConnection, name: &NodeName) -> Result<bool, Fault> {
+/// True if there is such a node.
+pub async fn exists(at: &mut SqliteConnection, name: &NodeName) -> Result<bool, Fault> {
     Ok(sqlx::query("SELECT 1 FROM nodes WHERE name = $1").bind(name.as_str()).fetch_optional(at).await?.is_some())
 }
 

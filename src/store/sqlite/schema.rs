@@ -2,7 +2,7 @@
 //!
 //! Not sqlx's own migrator: on SQLite it takes no lock, so two processes that start together would both create the tables.
 
-use sqlx::{Row, SqliteConnection, SqlitePool};
+use sqlx::{Connection, Row, SqliteConnection};
 
 use super::fault::Fault;
 
@@ -18,12 +18,12 @@ const MIGRATIONS: [&str; 5] = [
 pub const KNOWN: i64 = MIGRATIONS.len() as i64;
 
 /// Applies the migrations that are missing, all in one transaction. Refuses tables of a newer kickctl.
-pub async fn migrate(pool: &SqlitePool) -> Result<(), Fault> {
+pub async fn migrate(connection: &mut SqliteConnection) -> Result<(), Fault> {
     // The usual case needs no write lock.
-    if version(&mut *pool.acquire().await?).await? == KNOWN {
+    if version(connection).await? == KNOWN {
         return Ok(());
     }
-    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let found = version(&mut transaction).await?;
     if found > KNOWN {
         return Err(Fault::Newer { found, known: KNOWN });

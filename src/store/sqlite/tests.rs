@@ -262,7 +262,9 @@ async fn an_address_is_lent_once() {
 #[tokio::test]
 async fn a_newer_schema_is_refused_and_left_alone() {
     let (folder, store) = fresh().await;
-    sqlx::query("UPDATE schema_version SET version = 99").execute(&store.writer).await.unwrap();
+    let mut turn = store.writer.turn().await.unwrap();
+    sqlx::query("UPDATE schema_version SET version = 99").execute(&mut *turn).await.unwrap();
+    turn.finish(Ok(())).await.unwrap();
     store.close().await;
     let told = SqliteStore::open(&folder.path().join("state.db")).await.unwrap_err().to_string();
     assert!(told.contains("written by a newer kickctl (its tables are of version 99, this one knows 5)"), "{told}");
@@ -388,4 +390,47 @@ fn every_state_reads_back() {
         let text = serde_json::to_string(&state).unwrap();
         assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state, "{text}");
     }
+}
+
+#[tokio::test]
+async fn of_writes_that_share_a_commit_each_is_whole_or_not_there() {
+    let (_folder, store) = fresh().await;
+    let add = |number: u16| {
+        let store = store.clone();
+        async move {
+            // Every third one is a node whose address somebody has already, and is refused after a part of it was written.
+            let mut node = node(&format!("n{number}"), number);
+            if number % 3 == 0 {
+                node.macs = vec![mac(900 + number), mac(1)];
+            }
+            store.add_nodes(&[node]).await.is_ok()
+        }
+    };
+    assert!(add(1).await);
+    let added = futures::future::join_all((2..=40).map(add)).await;
+    assert_eq!(added.iter().filter(|done| !**done).count(), 13);
+    assert_eq!(store.nodes().await.unwrap().len(), 1 + 26);
+    assert_eq!(store.node_by_mac(mac(903)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_writer_whose_caller_goes_away_takes_nobody_with_it() {
+    let (_folder, store) = fresh().await;
+    for polls in 0..40 {
+        let (gone, stays) = (node(&format!("gone{polls}"), 2 * polls + 1), node(&format!("stays{polls}"), 2 * polls + 2));
+        let (gone, stays) = ([gone], [stays]);
+        let cut = async {
+            let mut adding = std::pin::pin!(store.add_nodes(&gone));
+            for _ in 0..polls {
+                if futures::poll!(adding.as_mut()).is_ready() {
+                    break;
+                }
+                tokio::time::sleep(std::time::Duration::from_micros(100)).await;
+            }
+        };
+        let ((), added) = tokio::join!(cut, store.add_nodes(&stays));
+        added.unwrap();
+    }
+    let names: Vec<String> = store.nodes().await.unwrap().iter().map(|node| node.name.to_string()).collect();
+    assert_eq!(names.iter().filter(|name| name.starts_with("stays")).count(), 40, "{names:?}");
 }
