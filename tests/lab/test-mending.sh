@@ -156,6 +156,7 @@ mended() {
 kick_build
 lab_up mending 10.77.6.0/24
 diskless_head 10.77.6.0/24
+grep -q rescue "$(diskless_image)/root/usr/lib/kickctl/agent" || fail "the image in DISKLESS_SEED=$DISKLESS_SEED is older than rescue reports: remove that folder"
 kick_mirror_standin "$LAB_WORK"
 echo "$BMC_PASSWORD" >"$LAB_WORK/password"
 machine node01 01 && controlled node01 ipmi 6231
