@@ -103,11 +103,12 @@ lab_wire() {
 
 # ---- the nodes ------------------------------------------------------------------------------------------------------
 
-# node_start NAME --mac MAC [--nic2 MAC] [--bios|--ipxe|--uefi|--uefi-net|--pxe-loader] [--disk FILE] [--disk2 FILE] [--vars FILE] [--serial LOG] [--memory MIB]
+# node_start NAME --mac MAC [--nic2 MAC] [--bios|--bios-disk|--bios-once|--ipxe|--uefi|--uefi-net|--pxe-loader] [--disk FILE] [--disk2 FILE] [--vars FILE] [--serial LOG] [--memory MIB]
 #
 # --nic2        another card, which comes first on the bus and leads nowhere: whoever takes the first card he sees gets stuck
 # --disk2       another disk, raw, with the serial number NAME-2
 # --bios        SeaBIOS; QEMU's network ROM, which is iPXE; network first, then the disk
+# --bios-disk   the same with the disk first, then the network; --bios-once: over the network this once, from then on as with --bios-disk
 # --ipxe        SeaBIOS; iPXE that asks for DHCP alone: QEMU's ROM waits 15 s more for an IPv6 router that is not there. Network at every start
 # --pxe-loader  SeaBIOS; a client without iPXE's user class, as a plain network card's ROM is: it loads by TFTP what DHCP names
 # --uefi        OVMF's own PXE stack; VARS is the node's NVRAM, made when it does not exist and kept between boots, as a board does
@@ -125,7 +126,7 @@ node_start() {
         --vars) vars="$2" && shift ;;
         --serial) serial="$2" && shift ;;
         --memory) memory="$2" && shift ;;
-        --bios | --ipxe | --uefi | --uefi-net | --pxe-loader) firmware="${1#--}" ;;
+        --bios | --bios-disk | --bios-once | --ipxe | --uefi | --uefi-net | --pxe-loader) firmware="${1#--}" ;;
         *) echo "node_start: unknown option $1" >&2 && return 2 ;;
         esac
         shift
@@ -149,6 +150,11 @@ node_start() {
     bios)
         args+=(-machine "pc,graphics=off" -boot order=nc)
         rom="bootindex=1"
+        ;;
+    # Device numbers for the boot order would take precedence over `once`.
+    bios-disk | bios-once)
+        args+=(-machine "pc,graphics=off" -boot "order=cn$([ "$firmware" = bios-disk ] || echo ,once=n)")
+        rom="rombar=1"
         ;;
     ipxe | pxe-loader)
         "node_${firmware/-/_}_script" "${nic2:+1}" >"$dir/pxe.ipxe"

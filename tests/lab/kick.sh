@@ -18,10 +18,11 @@ kick_build() {
 }
 kick_cargo() { command -v cargo || echo "$HOME/.cargo/bin/cargo"; }
 
-# Emulated machines are ten times slower than real ones, and a loaded machine makes them slower still: the limits are longer by that much.
+# kick_init SUBNET. Emulated machines are ten times slower than real ones, and a loaded machine makes them slower still: the limits are longer by
+# that much. KICK_STALL=4min for whoever waits for a stall.
 kick_init() {
     kick_head init --interface br0 --subnet "$1"
-    printf '\n[limits]\nstall = "30min"\ninstall = "4h"\nfirst_boot = "30min"\n' >>"$KICK_DATA/kickctl.toml"
+    printf '\n[limits]\ninstaller = "15min"\nstall = "%s"\ninstall = "4h"\nfirst_boot = "30min"\n' "${KICK_STALL:-30min}" >>"$KICK_DATA/kickctl.toml"
 }
 
 # kick_mirror NAME [DIR...]: define and fetch it. What upstream lacks comes from LOCAL_PACKAGES, or from beside the checkout when it is there;
@@ -32,6 +33,33 @@ kick_mirror() {
     local_packages="${LOCAL_PACKAGES:-$([ ! -d "$beside" ] || realpath "$beside")}"
     kick mirror add "$1" --from-host ${local_packages:+--local "$local_packages"} "${more[@]/#/--local=}"
     kick mirror sync "$1"
+}
+
+# kick_mirror_standin FOLDER: the small distribution that is made in FOLDER, with the stand-in for Anaconda, fetched by kickctl as `rocky-9`, as it
+# fetches any other. The filter makes the head rebuild and sign the metadata.
+kick_mirror_standin() {
+    "$(dirname "${BASH_SOURCE[0]}")/standin-anaconda/build.sh" "$1" "${CARGO_TARGET_DIR:-$(repository_root)/target}/pykickstart"
+    cat >"$1/rocky-9.toml" <<TEXT
+[[repository]]
+name = "BaseOS"
+path = "BaseOS/x86_64/os"
+baseurl = ["file://$1/upstream/BaseOS/x86_64/os"]
+repo_gpgcheck = false
+
+[[repository]]
+name = "AppStream"
+path = "AppStream/x86_64/os"
+baseurl = ["file://$1/upstream/AppStream/x86_64/os"]
+repo_gpgcheck = false
+
+[tree]
+repository = "BaseOS"
+
+[filter]
+newest = 1
+TEXT
+    kick mirror add rocky-9 --file "$1/rocky-9.toml" >/dev/null
+    kick mirror sync rocky-9 >/dev/null
 }
 
 # kick_serve: start the servers on the head; returns when they answer.

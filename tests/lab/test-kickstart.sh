@@ -31,32 +31,6 @@ show_ends() {
 
 fail() { echo "test-kickstart: $*" >&2 && exit 1; }
 
-# mirror: the small distribution, fetched by kickctl as it fetches any other. The filter makes the head rebuild and sign the metadata.
-mirror() {
-    "$here/standin-anaconda/build.sh" "$work" "${CARGO_TARGET_DIR:-$(repository_root)/target}/pykickstart"
-    cat >"$work/rocky-9.toml" <<TEXT
-[[repository]]
-name = "BaseOS"
-path = "BaseOS/x86_64/os"
-baseurl = ["file://$work/upstream/BaseOS/x86_64/os"]
-repo_gpgcheck = false
-
-[[repository]]
-name = "AppStream"
-path = "AppStream/x86_64/os"
-baseurl = ["file://$work/upstream/AppStream/x86_64/os"]
-repo_gpgcheck = false
-
-[tree]
-repository = "BaseOS"
-
-[filter]
-newest = 1
-TEXT
-    kick mirror add rocky-9 --file "$work/rocky-9.toml" >/dev/null
-    kick mirror sync rocky-9 >/dev/null
-}
-
 # begin NODE LAST OPTION...: arm the node with the address that ends so, and switch it on with an empty disk. Without no_timer_check a kernel on
 # a busy test machine was seen to panic: emulation had lost its timer interrupts.
 begin() {
@@ -103,7 +77,7 @@ in_order() {
 kick_build
 lab_up kickstart 10.77.4.0/24
 kick_init 10.77.4.0/24 >/dev/null
-mirror
+kick_mirror_standin "$work"
 lab_wire "$KICK_PORT"
 kick_serve
 echo "  mirrored and serving after $SECONDS s"

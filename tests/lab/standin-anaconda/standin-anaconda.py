@@ -12,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import traceback
 import urllib.request
 
 from pykickstart.constants import KS_SCRIPT_ONERROR, KS_SCRIPT_POST, KS_SCRIPT_PRE
@@ -181,6 +182,8 @@ def main():
 
 try:
     main()
+except BaseException:  # the machine is off before Python would tell
+    traceback.print_exc()
 finally:
     subprocess.run(["umount", "-R", ROOT], check=False)
     subprocess.run(["/usr/bin/busybox", "poweroff", "-f"], check=False)

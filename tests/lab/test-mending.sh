@@ -1,0 +1,218 @@
+#!/usr/bin/env bash
+# Installations in QEMU that fail and are mended without a hand, by virtual BMCs that really start and stop the machines (tests/lab/bmc.sh):
+#   node01 (IPMI)     its plug is pulled in the middle of the installation
+#   node02 (Redfish)  it freezes in the middle of the installation, and its controller says that it is on
+#   node03 (IPMI)     no disk matches, and none holds a system
+#   node04 (by hand)  it restarts before its installer has asked for a disk
+# The first two stall, are switched off and on, are installed at the second attempt and call home. The third is not tried again, runs the shared NFS root
+# and sends its rescue report; the head is killed while the machine is off for that. The fourth is held. The installer is the stand-in for Anaconda (tests/lab/standin-anaconda/README.md); the NFS root is a whole Debian.
+#
+# MENDING_SECONDS=1500 is the limit of each node; MENDING_STALL=4min how long an installation may be without progress; MENDING_KEEP=1 leaves the folder.
+# DISKLESS_SEED=DIR keeps the mirror and the image of the NFS root between runs.
+set -euo pipefail
+here="$(dirname "$(realpath "$0")")"
+# shellcheck source=tests/lab/cluster.sh
+source "$here/cluster.sh"
+# shellcheck source=tests/lab/kick.sh
+source "$here/kick.sh"
+# shellcheck source=tests/lab/diskless.sh
+source "$here/diskless.sh"
+# shellcheck source=tests/lab/bmc.sh
+source "$here/bmc.sh"
+
+limit="${MENDING_SECONDS:-1500}"
+KICK_STALL="${MENDING_STALL:-4min}"
+declare -A began
+lab_use mending
+LAB_WORK="$(mktemp -d "${TMPDIR:-/tmp}/kickctl-mending.XXXXXX")"
+KICK_DATA="$LAB_WORK/data"
+# shellcheck disable=SC2154 # status is set in the trap
+trap 'status=$?; [ $status -eq 0 ] || show_ends >&2; lab_down; [ -n "${MENDING_KEEP:-}" ] || rm -rf "$LAB_WORK"; exit $status' EXIT
+
+fail() { echo "test-mending: $*" >&2 && exit 1; }
+
+show_ends() {
+    diskless_show_ends
+    tail -n 8 "$LAB_DIR"/bmc/*/log "$LAB_DIR"/{ipmi,notified}-*.log
+    kick_head attempt list
+    kick_head events
+}
+
+# machine NODE LAST OPTION...: a node with an empty disk, which is to be installed; it is off.
+machine() {
+    local node="$1" mac="52:54:00:00:06:$2"
+    truncate -s 8G "$LAB_WORK/$node.raw"
+    bmc_machine "$node" --mac "$mac" --disk "$LAB_WORK/$node.raw"
+    kick_head node add "$node" --mac "$mac" --address "${LAB_HEAD%.*}.1$2" --set filesystem=ext4 --set ntp=[] --set installer_args=no_timer_check "${@:3}" >/dev/null
+    kick_head profile assign "$node" rocky-9 >/dev/null 2>&1
+}
+
+# controlled NODE ipmi|redfish PORT: its controller, of which the head is told.
+controlled() {
+    local secure=()
+    if [ "$2" = ipmi ]; then
+        bmc_ipmi "$1" "$3"
+    else
+        bmc_redfish "$1" "$(kick_head node show "$1" -o json | jq -r '.macs[0]')" "$3"
+        secure=(--bmc-insecure)
+    fi
+    kick_head node set "$1" --power "$2" --bmc-address "127.0.0.1:$3" --bmc-user "$BMC_USER" --bmc-password-file "$LAB_WORK/password" "${secure[@]}" >/dev/null
+    until_true 60 "the controller of $1 answers" bmc_says "$1" off
+}
+
+bmc_says() { [ "$(kick_head power "$1" status -o json 2>/dev/null | jq -r '.[].state')" = "$2" ]; }
+
+# until_true SECONDS WHAT COMMAND...
+until_true() {
+    local deadline=$((SECONDS + $1))
+    until "${@:3}"; do
+        [ "$SECONDS" -lt "$deadline" ] || fail "$2: not within $1 s"
+        sleep 1
+    done
+}
+
+# order NODE: from here on nobody lays a hand on it.
+order() {
+    kick_head reinstall "$1" --yes=1 >/dev/null 2>&1
+    began[$1]=$SECONDS
+    tell "$1" "ordered; it is off"
+}
+
+tell() { printf '  %-7s %5d s  %s\n' "$1" $((SECONDS - began[$1])) "$2"; }
+
+# earlier NODE NUMBER FILTER: what jq makes of the node's attempt of that number, or nothing.
+earlier() { kick_head attempt show "$1" --attempt "$2" -o json 2>/dev/null | jq -r "$3"; }
+
+# is NODE NUMBER STATES: that attempt is in one of these states (a pattern). An end that is another one is the end of the test.
+is() {
+    local now
+    now="$(earlier "$1" "$2" .state)" || true
+    # shellcheck disable=SC2053 # a pattern
+    [[ "$now" != $3 ]] || return 0
+    case "$now $3" in
+    "failed fallback" | "failed held") ;; # that is decided within seconds
+    failed* | held* | fallback* | verified*) fail "$1: attempt $2 is $now, and not $3: $(earlier "$1" "$2" .why)" ;;
+    esac
+    return 1
+}
+# reaches NODE NUMBER STATES
+reaches() {
+    until_true "$limit" "$1: attempt $2 is $3" is "$@"
+    tell "$1" "attempt $2: $(earlier "$1" "$2" '"\(.state) \(.why // "")"')"
+}
+
+# expect WHAT WANTED GOT
+expect() {
+    # shellcheck disable=SC2053 # a pattern
+    [[ "$3" == $2 ]] || fail "$1: expected $2, got $3"
+    held "$1: $3"
+}
+
+# installers NODE: how many installers ran on it, by its own screen.
+installers() { grep -ac 'stand-in: running %pre' "$(node_serial "$1")"; }
+
+# strike: whichever is in the middle of its installation. True when both have been struck.
+strike() {
+    if [ ! -e "$LAB_WORK/pulled" ] && is node01 1 installing/packages; then
+        [ "$(stat -c %b "$LAB_WORK/node01.raw")" -gt 0 ] || fail "nothing is on node01's disk yet"
+        node_stop node01
+        tell node01 "its plug is pulled while packages are being installed"
+        touch "$LAB_WORK/pulled"
+    fi
+    if [ ! -e "$LAB_WORK/frozen" ] && is node02 1 installing/packages; then
+        node_monitor node02 stop
+        tell node02 "it is frozen while packages are being installed"
+        touch "$LAB_WORK/frozen"
+    fi
+    [ -e "$LAB_WORK/pulled" ] && [ -e "$LAB_WORK/frozen" ]
+}
+was_switched() { bmc_log "$1" | grep -q " $2\$"; }
+# head_dies: by a signal that it cannot catch; and another is started.
+head_dies() {
+    local pid
+    read -r pid _ <"$LAB_DIR/pids/kickctl"
+    kill -9 "$pid"
+    wait "$pid" 2>/dev/null || true # or the shell tells of it
+    kick_serve
+}
+# told NODE: the events about it, without those that only switching makes.
+told() { kick_head events -o json | jq -r --arg node "$1" '[.[] | select(.node == $node) | .what | select(. != "power")] | join(" ")'; }
+rescued() { [[ "$(told "$1")" == *rescue* ]]; }
+# switched NODE: what its controller did. off_time NODE: the shortest time between off and on, in seconds.
+switched() { bmc_log "$1" | cut -d' ' -f2- | paste -sd' '; }
+off_time() { bmc_log "$1" | awk '$2 == "off" { off = $1 } $2 == "on," && off { print $1 - off; off = 0 }' | sort -n | head -n 1; }
+
+# mended NODE REASON: what holds of a node whose first attempt stalled and whose second succeeded.
+mended() {
+    expect "$1's first attempt" "failed transient installing/transient/* true" \
+        "$(earlier "$1" 1 '"\(.state) \(.class) \(.signature) \(.why | startswith("the installation made no progress"))"')"
+    expect "$1's second order is its first" true "$(earlier "$1" 1 '[.profile, .snapshot]' | jq --argjson second "$(kick_attempt "$1" '[.profile, .snapshot]')" '. == $second')"
+    expect "installers that ran on $1" 2 "$(installers "$1")"
+    expect "what was told of $1" 'armed failed armed verified' "$(told "$1")"
+    expect "$1's call home is that of" 'Rocky Linux 9.9 (stand-in)' "$(kick_attempt "$1" .home.os)"
+    sfdisk --dump "$LAB_WORK/$1.raw" | grep -q '^/' || fail "$1's disk has no partitions"
+}
+
+kick_build
+lab_up mending 10.77.6.0/24
+diskless_head 10.77.6.0/24
+grep -q rescue "$(diskless_image)/root/usr/lib/kickctl/agent" || fail "the image in DISKLESS_SEED=$DISKLESS_SEED is older than rescue reports: remove that folder"
+kick_mirror_standin "$LAB_WORK"
+echo "$BMC_PASSWORD" >"$LAB_WORK/password"
+machine node01 01 && controlled node01 ipmi 6231
+machine node02 02 && controlled node02 redfish 8443
+machine node03 03 --set disk.min_size=100GiB --set heartbeat=10 --set "kernel_args=$DISKLESS_ARGS" && controlled node03 ipmi 6233
+machine node04 04 --set fallback=none
+echo "  mirrored and serving after $SECONDS s; four machines are off, and three controllers answer"
+
+order node01
+order node02
+until_true "$limit" "both machines are struck" strike
+bmc_says node01 off || fail "node01's controller does not know that it is off"
+bmc_says node02 on || fail "node02's controller says that it is off"
+
+# While the head waits for a sign of these two.
+order node03
+order node04
+bmc_switch node04 on
+reaches node04 1 installing/started
+node_reset node04
+tell node04 "it restarts"
+reaches node04 1 held
+reaches node03 1 fallback
+# What is in the middle of being switched when the head dies is switched by the next one.
+until_true "$limit" "node03 is switched off" was_switched node03 off
+head_dies
+tell node03 "it is off, and the head was killed and started anew"
+for node in node01 node02; do reaches "$node" 1 failed; done
+expect "node03's first attempt" 'deterministic installing/deterministic/*' "$(earlier node03 1 '"\(.class) \(.signature)"')"
+[[ "$(earlier node03 1 .why)" == *disk* ]] || fail "node03's reason does not speak of the disk"
+
+# The boot of a fallback profile is an attempt, which is called so once it has called home.
+reaches node03 2 fallback
+for node in node01 node02; do reaches "$node" 2 verified; done
+
+mended node01
+expect "node01's controller" 'on, pxe on, pxe' "$(switched node01)"
+mended node02
+expect "node02's controller" 'on, pxe off on, pxe' "$(switched node02)"
+[ "$(off_time node02)" -ge 6 ] || fail "node02 was off for $(off_time node02) s only"
+held "node02 was off for $(off_time node02) s"
+
+expect "node03's controller" 'on, pxe off on, pxe' "$(switched node03)"
+expect "installers that ran on node03" 1 "$(installers node03)"
+expect "node03 runs" 'debian-13-nfs nfs-ro' "$(kick_attempt node03 '"\(.profile) \(.home.kind)"')"
+until_true "$limit" "node03's rescue report" rescued node03
+expect "what was told of node03" 'armed failed fallback verified rescue' "$(told node03)"
+kick_head logs node03 -o json | jq -r '.[] | select(.source == "rescue") | .text' >"$LAB_WORK/rescue"
+for word in '== kernel messages' '== disks' 'vda +8G' '== partition table of vda' '== network'; do
+    grep -qE -- "$word" "$LAB_WORK/rescue" || { cat "$LAB_WORK/rescue" >&2 && fail "the rescue report has no $word"; }
+done
+held "its rescue report has $(wc -l <"$LAB_WORK/rescue") lines: $(grep -a '^== ' "$LAB_WORK/rescue" | cut -c4- | paste -sd,)"
+expect "blocks of node03's disk" 0 "$(stat -c %b "$LAB_WORK/node03.raw")"
+
+[[ "$(earlier node04 1 .why)" == 'unexpected reboot'* ]] || fail "node04 is held for another reason"
+expect "node04's attempts, and installers that ran on it" '1 1' "$(kick_attempt node04 .number) $(installers node04)"
+expect "what was told of node04" 'armed failed held' "$(told node04)"
+lab_alive "$LAB_DIR/nodes/node04/pid" || fail "node04 is off"
+echo "two installations mended themselves, one node fell back, and one was held, without a hand ($SECONDS s)"
