@@ -32,7 +32,6 @@ test:        ## unit and integration tests; then in QEMU both boot paths up to t
 	$(call lab,test-diskless.sh)
 
 test-full: test  ## besides: errata of the real Debian 12, a refused disk, kickstart, installations that virtual BMCs mend, diskless nodes while the head changes, by dracut and from RPM packages, a whole installation by BIOS, and by UEFI with drift and a reinstallation
-	cargo test --locked --test fleet -- --ignored
 	cargo test --locked --test errata_real -- --ignored
 	$(call lab,test-gate.sh)
 	$(call lab,test-kickstart.sh)
