@@ -31,14 +31,13 @@ test:        ## unit and integration tests; then in QEMU both boot paths up to t
 	$(call lab,test-nfs.sh)
 	$(call lab,test-diskless.sh)
 
-test-full: test  ## besides: errata of the real Debian 12, a refused disk, kickstart, installations that virtual BMCs mend, diskless nodes while the head changes, by dracut and from RPM packages, a whole installation by BIOS, and by UEFI with drift and a reinstallation
+test-full: test  ## besides: errata of the real Debian 12, a refused disk, kickstart, installations that virtual BMCs mend, diskless nodes while the head changes, by dracut, a whole installation by BIOS, and by UEFI with drift and a reinstallation
 	cargo test --locked --test errata_real -- --ignored
 	$(call lab,test-gate.sh)
 	$(call lab,test-kickstart.sh)
 	$(call lab,test-mending.sh)
 	$(call lab,test-diskless-life.sh)
 	$(call lab,test-diskless-dracut.sh)
-	$(call lab,test-diskless-rpm.sh)
 	tests/lab/demo.sh
 	DEMO_FIRMWARE=uefi DEMO_AGAIN=1 tests/lab/demo.sh
 
