@@ -76,7 +76,7 @@ fn end_of(fault: Option<Fault>, falls_back: bool) -> End {
 }
 
 fn falls_back(machine: &Machine) -> bool {
-    machine.card.mac[5] % 2 == 0
+    machine.card.mac[5].is_multiple_of(2)
 }
 
 /// `node001` and so on, one in twenty with something the matter; every kind of fault comes as often as every other. Then `sick01` and so on, of which

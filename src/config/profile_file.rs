@@ -111,7 +111,7 @@ pub fn site_profiles(folder: &Path) -> Result<Vec<ProfileFiles>, Error> {
 /// Reads one profile's folder; its name is the folder's.
 ///
 /// # Errors
-/// As [`load_all`].
+/// As [`site_profiles`].
 pub fn load(folder: &Path) -> Result<ProfileFiles, Error> {
     let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let file = folder.join(PROFILE);

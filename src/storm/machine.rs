@@ -147,7 +147,7 @@ impl Script {
             let mut words = line.split_whitespace().map(str::to_owned);
             match words.next().as_deref() {
                 Some("kernel") => (script.kernel, script.arguments) = (words.next()?, words.collect()),
-                Some("initrd") => script.initrds.extend(words.last()),
+                Some("initrd") => script.initrds.extend(words.next_back()),
                 _ => {}
             }
         }

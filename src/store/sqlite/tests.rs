@@ -400,7 +400,7 @@ async fn of_writes_that_share_a_commit_each_is_whole_or_not_there() {
         async move {
             // Every third one is a node whose address somebody has already, and is refused after a part of it was written.
             let mut node = node(&format!("n{number}"), number);
-            if number % 3 == 0 {
+            if number.is_multiple_of(3) {
                 node.macs = vec![mac(900 + number), mac(1)];
             }
             store.add_nodes(&[node]).await.is_ok()
