@@ -81,7 +81,7 @@ async fn lab_of(profile: &str, kind: ProfileKind, live: Option<LiveFiles>) -> La
         variables: merge(&library.layers(&profile, &Default::default(), None).unwrap()),
         profile,
     };
-    let head = Head { config: Arc::new(config), data, store: Arc::new(store), token_secret: [7; 32] };
+    let head = Head::new(config, data, Arc::new(store), [7; 32]);
     tokio::spawn(kickctl::web::serve(listener, head.clone(), std::future::pending()));
     Lab { head, base: format!("http://127.0.0.1:{port}"), order, _folder: folder }
 }

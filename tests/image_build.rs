@@ -4,6 +4,8 @@
 
 #[path = "support/head.rs"]
 mod head;
+#[path = "support/image.rs"]
+mod image;
 #[path = "support/upstream.rs"]
 mod upstream;
 
@@ -11,11 +13,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use head::{Head, text};
+use image::{is_soon_unmounted, json, mounted, published, recipe, root, versions, whole_versions};
 use serde_json::Value;
 
 /// What a diskless node of a test needs, and one package that no image has at first.
@@ -61,45 +64,8 @@ fn lab() -> MutexGuard<'static, Head> {
     LAB.get_or_init(make).lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn recipe(head: &Head, text: &str) -> String {
-    let file = head.aside().join("recipe.toml");
-    fs::write(&file, text).unwrap();
-    file.to_str().unwrap().to_owned()
-}
-
 fn build(head: &Head, name: &str, text: &str) -> String {
     head.ok(&["image", "build", name, "--recipe", &recipe(head, text)])
-}
-
-fn json(head: &Head, args: &[&str]) -> Value {
-    let output = head.run(&[args, &["-o", "json"]].concat());
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{args:?}: {}", text(&output)))
-}
-
-fn published(head: &Head, name: &str) -> Value {
-    json(head, &["image", "show", name])["published"]["details"].clone()
-}
-
-fn versions(head: &Head, name: &str) -> BTreeSet<String> {
-    fs::read_dir(head.data().join("images").join(name).join("versions"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect()
-}
-
-fn root(head: &Head, name: &str) -> PathBuf {
-    head.data().join("images").join(name).join("current/root")
-}
-
-/// What the kernel has mounted of a folder, in any namespace of any process: nothing else could keep a mount.
-fn mounted(folder: &Path) -> Vec<String> {
-    let folder = fs::canonicalize(folder).unwrap();
-    let mut found = Vec::new();
-    for process in fs::read_dir("/proc").unwrap().flatten() {
-        let mounts = fs::read_to_string(process.path().join("mountinfo")).unwrap_or_default();
-        found.extend(mounts.lines().filter(|line| line.contains(folder.to_str().unwrap())).map(str::to_owned));
-    }
-    found
 }
 
 #[test]
@@ -261,17 +227,9 @@ fn a_build_that_is_killed_at_any_moment_leaves_no_mounts_and_no_half_version() {
     let later = ["1", "2", "3", "4", "5", "6", "7"].map(|stage| (&shell[..], stage, second / 10));
     for (args, stage, after) in moments.into_iter().chain(later) {
         killed_at(&head, args, stage, after);
-        // The kernel ends the namespace's processes and takes their mounts down: soon, and without anybody's help.
-        let clean = || mounted(head.data()).is_empty();
-        let soon = (0..100).any(|_| {
-            clean() || {
-                std::thread::sleep(second / 10);
-                false
-            }
-        });
-        assert!(soon, "{args:?} killed at {stage}: {:#?}", mounted(head.data()));
-        for name in ["lab", "killed"].iter().filter(|name| head.data().join("images").join(name).join("versions").exists()) {
-            let whole: Vec<String> = versions(&head, name).into_iter().filter(|id| !id.starts_with('.')).collect();
+        assert!(is_soon_unmounted(head.data()), "{args:?} killed at {stage}: {:#?}", mounted(head.data()));
+        for name in ["lab", "killed"] {
+            let whole = whole_versions(&head, name);
             assert!(whole.iter().all(|id| before.contains(id)), "{args:?} killed at {stage}: {whole:?}");
         }
     }

@@ -5,6 +5,8 @@
 
 #[path = "support/head.rs"]
 mod head;
+#[path = "support/image.rs"]
+mod image;
 #[path = "support/upstream.rs"]
 mod upstream;
 
@@ -17,7 +19,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use head::{Head, text};
-use serde_json::Value;
+use image::{is_soon_unmounted, mounted, published, recipe, root, versions, whole_versions};
 
 /// What an image needs, by Debian's names, and one package that no image has at first.
 const PROGRAMS: &str = "bash coreutils cpio curl dracut dracut-network findutils grep gzip iproute2 kmod login mount passwd procps rpm sed \
@@ -67,37 +69,6 @@ fn converted(folder: &Path) -> PathBuf {
         fs::write(folder.join("made-by"), made_by).unwrap();
     }
     packages
-}
-
-fn recipe(head: &Head, text: &str) -> String {
-    let file = head.aside().join("recipe.toml");
-    fs::write(&file, text).unwrap();
-    file.to_str().unwrap().to_owned()
-}
-
-fn published(head: &Head, name: &str) -> Value {
-    let output = head.run(&["image", "show", name, "-o", "json"]);
-    serde_json::from_slice::<Value>(&output.stdout).unwrap()["published"]["details"].clone()
-}
-
-fn root(head: &Head, name: &str) -> PathBuf {
-    head.data().join("images").join(name).join("current/root")
-}
-
-fn versions(head: &Head, name: &str) -> BTreeSet<String> {
-    let entries = fs::read_dir(head.data().join("images").join(name).join("versions"));
-    entries.map(|entries| entries.flatten().map(|entry| entry.file_name().into_string().unwrap()).collect()).unwrap_or_default()
-}
-
-/// What the kernel has mounted of a folder, in any namespace of any process.
-fn mounted(folder: &Path) -> Vec<String> {
-    let folder = fs::canonicalize(folder).unwrap();
-    let mut found = Vec::new();
-    for process in fs::read_dir("/proc").unwrap().flatten() {
-        let mounts = fs::read_to_string(process.path().join("mountinfo")).unwrap_or_default();
-        found.extend(mounts.lines().filter(|line| line.contains(folder.to_str().unwrap())).map(str::to_owned));
-    }
-    found
 }
 
 #[test]
@@ -175,15 +146,8 @@ fn a_build_by_dnf_that_is_killed_leaves_no_mounts_and_no_half_version() {
         std::thread::sleep(Duration::from_secs(after));
         child.kill().unwrap();
         child.wait().unwrap();
-        let clean = || mounted(head.data()).is_empty();
-        let soon = (0..100).any(|_| {
-            clean() || {
-                std::thread::sleep(Duration::from_millis(100));
-                false
-            }
-        });
-        assert!(soon, "killed after {after} s: {:#?}", mounted(head.data()));
-        let whole: Vec<String> = versions(&head, "killed").into_iter().filter(|id| !id.starts_with('.')).collect();
+        assert!(is_soon_unmounted(head.data()), "killed after {after} s: {:#?}", mounted(head.data()));
+        let whole = whole_versions(&head, "killed");
         assert!(whole.is_empty(), "killed after {after} s: {whole:?}");
     }
 }

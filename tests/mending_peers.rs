@@ -248,7 +248,7 @@ async fn telling(folder: &Path, port: u16) -> Head {
     let config = Config::parse(&Source::new("kickctl.toml", text)).unwrap();
     let data = DataDir::new(folder);
     let store = Arc::new(SqliteStore::open(&data.state()).await.unwrap());
-    Head { config: Arc::new(config), data, store, token_secret: [7; 32] }
+    Head::new(config, data, store, [7; 32])
 }
 
 #[tokio::test]

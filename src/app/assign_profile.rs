@@ -1,6 +1,5 @@
 //! Records what nodes shall be. Nothing is installed by it: that takes a word of its own (`reinstall`).
 
-use super::list_profiles::list_profiles;
 use super::preflight::preflight;
 use super::{Error, Head, Result};
 use crate::domain::name::{NodeName, ProfileName, SnapshotId};
@@ -30,7 +29,7 @@ pub async fn assign_profile(
 
 /// One node at a time may change an image; of two that boot, one would be left without a root.
 async fn one_writer(head: &Head, nodes: &[NodeName], profile: &ProfileName) -> Result<()> {
-    let library = list_profiles(&head.data)?;
+    let library = head.profiles()?;
     let writes = |profile: &ProfileName| {
         let kind = library.kind(profile).ok();
         (kind == Some(ProfileKind::NfsRw)).then(|| library.image(profile).ok().flatten()).flatten()

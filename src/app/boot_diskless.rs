@@ -5,7 +5,6 @@ use time::OffsetDateTime;
 use super::change_attempt::change_attempt;
 use super::diskless_order::other_writer;
 use super::fallback::{fallback_order, falls_back};
-use super::list_profiles::list_profiles;
 use super::preflight::Bench;
 use super::settle_failures::retry_at_boot;
 use super::{Error, Head, Result};
@@ -32,7 +31,7 @@ pub(super) enum Plan {
 /// If the state cannot be read.
 pub(super) async fn plan_boot(head: &Head, node: &Node) -> Result<Plan> {
     let Some(assignment) = head.store.assignment(&node.name).await? else { return Ok(Plan::Last) };
-    match list_profiles(&head.data)?.kind(&assignment.profile) {
+    match head.profiles()?.kind(&assignment.profile) {
         Ok(kind) if kind.is_diskless() => {}
         _ => return plan_fallback(head, node).await,
     }

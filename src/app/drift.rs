@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use super::answer_mount::in_use;
 use super::drift_behind::{Behind, Judge};
-use super::list_profiles::list_profiles;
 use super::preflight::Bench;
 use super::{Error, Head, Result};
 use crate::domain::attempt::{Attempt, Order, State};
@@ -90,7 +89,7 @@ async fn of_node(head: &Head, bench: &Bench<'_>, judge: &mut Judge<'_>, node: &N
     // What a node runs because its installation failed is no drift: `status` tells of it.
     let runs = in_use(&attempts).find(|attempt| attempt.state == State::Verified && attempt.order.fallback_of.is_none());
     let assignment = head.store.assignment(&node.name).await?;
-    let kind = assignment.as_ref().and_then(|assignment| list_profiles(&head.data).ok()?.kind(&assignment.profile).ok());
+    let kind = assignment.as_ref().and_then(|assignment| head.profiles().ok()?.kind(&assignment.profile).ok());
     let profile = assignment.as_ref().map(|assignment| assignment.profile.clone());
     let next = match &assignment {
         None => None,

@@ -83,7 +83,7 @@ mod tests {
         let text = "interface = \"eth1\"\naddress = \"10.0.0.1\"\nsubnet = \"10.0.0.0/24\"\n";
         let head = |more: &str| {
             let config = Config::parse(&Source::new("kickctl.toml", format!("{text}{more}"))).unwrap();
-            Head { config: Arc::new(config), data: data.clone(), store: Arc::new(store.clone()), token_secret: [0; 32] }
+            Head::new(config, data.clone(), Arc::new(store.clone()), [0; 32])
         };
         let due = |head: &Head| due_refreshes(head, NOW).unwrap().iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(due(&head("")), ["own"]);

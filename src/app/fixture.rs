@@ -36,7 +36,7 @@ pub async fn head(data: &Path) -> Head {
     let config = Config::parse(&Source::new("kickctl.toml", text)).unwrap();
     let data = DataDir::new(data);
     let store = Arc::new(SqliteStore::open(&data.state()).await.unwrap());
-    Head { config: Arc::new(config), data, store, token_secret: [7; 32] }
+    Head::new(config, data, store, [7; 32])
 }
 
 /// A node with MAC address 02:00:00:00:00:`last` and address 10.0.0.`last`.

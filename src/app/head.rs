@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::Result;
 use crate::config::Config;
 use crate::domain::attempt::Attempt;
 use crate::domain::node::Node;
+use crate::provision::library::Library;
 use crate::store::Store;
 use crate::sys::data_dir::DataDir;
 
@@ -22,9 +23,16 @@ pub struct Head {
     pub store: Arc<dyn Store>,
     /// What tokens are derived from.
     pub token_secret: [u8; 32],
+    /// The profiles as they were read last.
+    pub(super) last_profiles: Arc<Mutex<Option<Library>>>,
 }
 
 impl Head {
+    /// A head of these parts.
+    pub fn new(config: Config, data: DataDir, store: Arc<dyn Store>, token_secret: [u8; 32]) -> Self {
+        Self { config: Arc::new(config), data, store, token_secret, last_profiles: Arc::default() }
+    }
+
     /// Addresses that the pool must not lend: the head's, the gateway's, and every node's.
     pub(super) fn reserved(&self, nodes: &[Node]) -> BTreeSet<Ipv4Addr> {
         let own = [Some(self.config.address), self.config.dhcp.gateway];

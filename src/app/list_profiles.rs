@@ -1,9 +1,9 @@
 //! The profiles that a head knows: shipped ones and the site's.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, PoisonError};
 
-use super::Result;
+use super::{Head, Result};
 use crate::config::profile_file::{self, PROFILE, ProfileFiles};
 use crate::provision::library::{Entry, Library, Template, digest_of};
 use crate::sys::data_dir::DataDir;
@@ -14,16 +14,22 @@ use crate::sys::data_dir::DataDir;
 /// If a site's profile is wrong; the message names the file and the place in it.
 pub fn list_profiles(data: &DataDir) -> Result<Library> {
     let site = profile_file::site_profiles(&data.profiles())?.into_iter().map(entry).map(Arc::new);
-    Ok(remembered(Library::new(shipped()?.into_iter().chain(site))))
+    Ok(Library::new(shipped()?.into_iter().chain(site)))
 }
 
-/// The library of before, if this is the same: its templates are parsed already, and a storm of booting nodes asks for them at every request.
-fn remembered(library: Library) -> Library {
-    static LAST: Mutex<Option<Library>> = Mutex::new(None);
-    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    match &*last {
-        Some(before) if *before == library => before.clone(),
-        _ => last.insert(library).clone(),
+impl Head {
+    /// All profiles as they are now. While they are what they were, templates stay parsed: a storm of booting nodes asks for them at every
+    /// request.
+    ///
+    /// # Errors
+    /// As [`list_profiles`].
+    pub(super) fn profiles(&self) -> Result<Library> {
+        let library = list_profiles(&self.data)?;
+        let mut last = self.last_profiles.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(match &*last {
+            Some(before) if *before == library => before.clone(),
+            _ => last.insert(library).clone(),
+        })
     }
 }
 

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::list_profiles::list_profiles;
 use super::{Error, Head, Result};
 use crate::domain::attempt::Attempt;
 use crate::domain::checksum::Sha256;
@@ -43,7 +42,7 @@ pub struct Surroundings {
 /// If the profile or the snapshot is gone, or the frozen variables do not read.
 pub async fn gather(head: &Head, node: &Node, attempt: &Attempt) -> Result<Material> {
     let surroundings = Surroundings::without_hosts(head);
-    let library = list_profiles(&head.data)?;
+    let library = head.profiles()?;
     let order = &attempt.order;
     let (snapshot, tree) = snapshot(&head.data, &order.mirror, &order.snapshot)?;
     let settings = Settings::read(&order.variables)

@@ -201,6 +201,24 @@ async fn attempts_are_bounded_by_count_and_age_and_their_logs_go_with_them() {
     assert_eq!(numbers().await, [12, 11]);
 }
 
+#[tokio::test]
+async fn the_attempt_that_a_node_runs_from_is_kept_whatever_failed_since() {
+    let folder = TempDir::new().unwrap();
+    let head = ordered(folder.path()).await;
+    for _ in 0..2 {
+        armed(&head, NOW).await;
+        happens(&head, &installs(), NOW).await;
+        happens(&head, &[Event::CalledHome], NOW).await;
+    }
+    for _ in 0..4 {
+        armed(&head, NOW).await;
+        happens(&head, &[Event::Aborted], NOW).await;
+    }
+    assert_eq!(head.store.prune_attempts(NOW + Span::days(1), Kept { least: 1, most: 2 }).await.unwrap(), 4);
+    let left: Vec<u32> = head.store.attempts(None).await.unwrap().iter().map(|attempt| attempt.number).collect();
+    assert_eq!(left, [6, 2]);
+}
+
 /// A machine: a program that is switched by `on`, `off` and `boot`, keeps what it is in files, and kills whoever called it (SIGKILL) right
 /// after its effect when it comes to the call that `kill` names.
 fn machine(folder: &Path, kill: usize) -> PathBuf {

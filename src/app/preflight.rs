@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::list_profiles::list_profiles;
 use super::material::{Surroundings, installer, render, snapshot};
 use super::snapshot_packages::SnapshotPackages;
 use super::{Error, Head, Result};
@@ -125,7 +124,7 @@ pub(super) struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     pub async fn new(head: &'a Head) -> Result<Self> {
-        Ok(Self { head, library: list_profiles(&head.data)?, surroundings: Surroundings::of(head).await?, snapshots: BTreeMap::new() })
+        Ok(Self { head, library: head.profiles()?, surroundings: Surroundings::of(head).await?, snapshots: BTreeMap::new() })
     }
 
     /// The merged variables of a node under a profile, each value with its layer.

@@ -52,7 +52,8 @@ impl Context {
     pub async fn head(&self) -> app::Result<Head> {
         let place = Place::find(self.globals.config.as_deref(), self.globals.data.as_deref())?;
         let store = Arc::new(self.store().await?.clone());
-        Ok(Head { config: Arc::new(place.config), token_secret: token_secret(&place.data)?, data: place.data, store })
+        let secret = token_secret(&place.data)?;
+        Ok(Head::new(place.config, place.data, store, secret))
     }
 
     /// The state, opened when first asked for; data folder and state are made if they are not there.

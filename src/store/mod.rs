@@ -198,6 +198,8 @@ pub struct Arming<'a> {
 pub const MAX_LOG_LINES: u64 = 20_000;
 /// Most events kept; the oldest go first.
 pub const MAX_EVENTS: u64 = 20_000;
+/// Rollouts kept besides those that are not over.
+pub const MAX_ROLLOUTS: u64 = 100;
 
 /// How many of a node's last attempts are kept; the last one always is.
 #[derive(Clone, Copy, Debug)]
@@ -207,8 +209,6 @@ pub struct Kept {
     /// However young they are.
     pub most: u32,
 }
-/// Rollouts kept besides those that are not over.
-pub const MAX_ROLLOUTS: u64 = 100;
 /// Most discovered machines kept; the one seen longest ago makes room.
 pub const MAX_DISCOVERED: u64 = 1_000;
 
@@ -290,7 +290,7 @@ pub trait Store: Send + Sync {
     async fn arm_and(&self, arming: &Arming<'_>, now: OffsetDateTime) -> Result<Attempt>;
 
     /// Forgets attempts with their logs: of each node those that were armed before `before` but for its last `kept.least`, and all but its
-    /// last `kept.most`; returns how many.
+    /// last `kept.most`, never the last that was verified; returns how many.
     async fn prune_attempts(&self, before: OffsetDateTime, kept: Kept) -> Result<u64>;
 
     /// Appends lines (their `seq` is given by the store). Capped at [`MAX_LOG_LINES`]; the last kept line says that more came.

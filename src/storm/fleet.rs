@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::machine::{Machine, World};
+use super::machine::{From, Machine, World};
 
 /// Machines on one segment.
 #[derive(Debug)]
@@ -65,7 +65,13 @@ impl Fleet {
                         life.abort();
                     }
                 }
-                "boot" => machine.memory().once = words.next().and_then(|from| from.parse().ok()),
+                "boot" => {
+                    machine.memory().once = match words.next() {
+                        Some("network") => Some(From::Network),
+                        Some("disk") => Some(From::Disk),
+                        _ => None,
+                    };
+                }
                 _ => {}
             }
         }

@@ -89,10 +89,11 @@ impl Drop for Ground {
 }
 
 fn ip(arguments: &str) -> io::Result<()> {
-    let output = Command::new("ip").args(arguments.split(' ')).stdin(Stdio::null()).output()?;
+    let start = |error| io::Error::new(error, format!("`ip` could not be started ({error}): install iproute2"));
+    let output = Command::new("ip").args(arguments.split(' ')).stdin(Stdio::null()).output().map_err(|error| start(error.kind()))?;
     if output.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(io::Error::other(format!("`ip {arguments}` failed: {said}")))
+    Err(io::Error::other(format!("`ip {arguments}` failed, which takes root's rights: {said}")))
 }

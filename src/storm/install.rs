@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::dhcp::Program;
 use super::fault::Fault;
 use super::http::{Answer, Ask};
-use super::machine::{Boot, From, Script, Then};
+use super::machine::{Boot, Script, Then};
 use super::measure::Kind;
 
 /// What the installer's main menu logs as it begins a step, the head's word for it, and its percent.
@@ -285,17 +285,5 @@ fn member(archive: &[u8], wanted: &str) -> Option<String> {
             return Some(String::from_utf8_lossy(content).into_owned());
         }
         rest = rest.get((start + size).next_multiple_of(4)..)?;
-    }
-}
-
-impl std::str::FromStr for From {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "network" => Ok(Self::Network),
-            "disk" => Ok(Self::Disk),
-            _ => Err(()),
-        }
     }
 }

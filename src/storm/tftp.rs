@@ -12,6 +12,8 @@ use super::measure::{Kind, Measures};
 const BLOCK: usize = 1456;
 const WAIT: Duration = Duration::from_secs(2);
 const TRIES: u32 = 8;
+/// More is no loader.
+const MOST: usize = 64 << 20;
 
 /// What befalls a transfer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,6 +64,9 @@ pub async fn fetch(from: Ipv4Addr, server: Ipv4Addr, name: &str, manner: Manner,
                 // Without an OACK the server does not know of larger blocks.
                 size = if block == 0 && asked.first_chunk() == Some(&[0, 1]) { 512 } else { size };
                 content.extend_from_slice(&buffer[4..length]);
+                if content.len() > MOST {
+                    return Err(io::Error::other(format!("{name}: more than {MOST} bytes came by TFTP")));
+                }
                 block = block.wrapping_add(1);
                 asked = [[0, 4], block.to_be_bytes()].concat();
                 if manner.blocks.is_some_and(|most| block >= most) {

@@ -72,7 +72,7 @@ pub async fn lab(more: &str) -> Lab {
     let config = Config::parse(&Source::new("kickctl.toml", text)).unwrap();
     let store = SqliteStore::open(&data.state()).await.unwrap();
     store.add_nodes(&[node("node07", 7, NODE), node("node08", 8, OTHER)]).await.unwrap();
-    let head = Head { config: Arc::new(config), data, store: Arc::new(store), token_secret: [7; 32] };
+    let head = Head::new(config, data, Arc::new(store), [7; 32]);
     tokio::spawn(kickctl::web::serve(listener, head.clone(), std::future::pending()));
     let lab = Lab { head, base: format!("http://127.0.0.1:{port}"), folder };
     lab.publish(OLD);

@@ -88,8 +88,7 @@ pub async fn doctor(place: &Place, others: Option<OtherServers>) -> Vec<Finding>
 async fn exports(place: &Place) -> Finding {
     let looked = async {
         let store = Arc::new(place.store().await?);
-        let head =
-            Head { config: Arc::new(place.config.clone()), token_secret: token_secret(&place.data)?, data: place.data.clone(), store };
+        let head = Head::new(place.config.clone(), place.data.clone(), store, token_secret(&place.data)?);
         lines(&head).await
     };
     match looked.await {

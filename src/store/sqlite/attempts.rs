@@ -106,13 +106,16 @@ pub async fn arm(at: &mut SqliteConnection, node: &NodeName, order: &Order, now:
     Ok(attempt)
 }
 
-/// An attempt's log goes with it. What is not over is a node's last attempt, and that one is always kept.
+/// An attempt's log goes with it. Always kept are a node's last attempt, since no other can be under way, and the last that was verified, since the
+/// node may run from what it ordered.
 pub async fn prune(at: &mut SqliteConnection, before: OffsetDateTime, kept: Kept) -> Result<u64, Fault> {
     let sql = "DELETE FROM attempts WHERE id IN (
                    SELECT id FROM (SELECT id, armed_at, ROW_NUMBER() OVER (PARTITION BY node ORDER BY number DESC) AS place FROM attempts)
-                   WHERE place > $1 OR (place > $2 AND armed_at < $3))";
+                   WHERE place > $1 OR (place > $2 AND armed_at < $3))
+               AND id NOT IN (SELECT MAX(id) FROM attempts WHERE state = $4 GROUP BY node)";
     let (most, least) = (i64::from(kept.most.max(1)), i64::from(kept.least.max(1)));
-    Ok(sqlx::query(sql).bind(most).bind(least).bind(nanoseconds(before)).execute(at).await?.rows_affected())
+    let verified = json(WHAT, &State::Verified)?;
+    Ok(sqlx::query(sql).bind(most).bind(least).bind(nanoseconds(before)).bind(verified).execute(at).await?.rows_affected())
 }
 
 /// Writes state, progress and clocks; what was ordered never changes.
