@@ -209,6 +209,10 @@ fn killed_at_any_moment_exports_and_imports_lose_nothing() {
     let to = carrier(disk.path(), "last.tar");
     a.ok(&["mirror", "export", "m", "--to", &to]);
     let b = Head::new();
+    // What a kill while links were made leaves: the next import writes under the same name.
+    let half_made = b.data().join(format!("mirrors/m/snapshots/.new-{}/tree/dists/trixie", published(&a)));
+    fs::create_dir_all(&half_made).unwrap();
+    fs::write(half_made.join("InRelease"), "half").unwrap();
     for _ in 0..10 {
         kill(&b, &["mirror", "import", &to, "--key", &signing], moment(500));
         if b.data().join("mirrors/m/current").exists() {

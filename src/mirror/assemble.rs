@@ -75,6 +75,7 @@ pub fn remove_unfinished(mirror: &MirrorDir) -> std::io::Result<()> {
 }
 
 /// Writes a snapshot: links, record, everything to disk, then the name. `upstream`: files of upstream's that are kept beside the tree.
+/// The caller holds the mirror's lock.
 ///
 /// # Errors
 /// If the disk is full, or a path leads out of the tree.
@@ -88,6 +89,8 @@ pub fn write(mirror: &MirrorDir, store: &ObjectStore, tree: &Tree, upstream: &Tr
         return Ok(record); // made in the same second from the same files
     }
     fs::create_dir_all(mirror.snapshots()).map_err(|error| atomic::named(error, "create", &mirror.snapshots()))?;
+    // An import that was killed and is run again writes under the very same name.
+    remove_unfinished(mirror)?;
     let unfinished = mirror.snapshots().join(format!("{UNFINISHED}{}", record.id));
     link_all(store, tree, &unfinished.join("tree"))?;
     link_all(store, upstream, &unfinished.join("upstream"))?;
