@@ -108,7 +108,7 @@ async fn of_node(head: &Head, bench: &Bench<'_>, judge: &mut Judge<'_>, node: &N
             let base = of_installed(profile, &runs.order);
             Ok(Some(Own { changes: vec![format!("cannot be installed: {why}")], ..base }))
         }
-        (runs, next) if will_run_diskless => diskless(judge, profile, runs.map(|runs| &runs.order), next).await,
+        (runs, next) if will_run_diskless => diskless(judge, profile, runs.map(|runs| &*runs.order), next).await,
         (Some(runs), _) if runs.order.kind.is_diskless() => {
             let own = of_diskless(profile, Some(&runs.order), None);
             Ok(Some(Own { changes: vec!["local disk: it is to run diskless no more".to_owned()], ..own }))

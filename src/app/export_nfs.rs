@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::answer_mount::in_use;
 use super::export_path::export_root;
@@ -57,10 +58,10 @@ pub(super) async fn lines(head: &Head) -> Result<Lines> {
     let mut lines = Lines::new();
     for node in head.store.nodes().await? {
         let attempts = head.store.attempts(Some(&node.name)).await?;
-        let mut orders: Vec<Order> = in_use(&attempts).map(|attempt| attempt.order.clone()).collect();
+        let mut orders: Vec<Arc<Order>> = in_use(&attempts).map(|attempt| Arc::clone(&attempt.order)).collect();
         if let Some(assignment) = head.store.assignment(&node.name).await? {
             match bench.order(&node, &assignment.profile, assignment.snapshot.as_ref()).await {
-                Ok(order) => orders.push(order),
+                Ok(order) => orders.push(Arc::new(order)),
                 Err(Error::Refused(_)) => {}
                 Err(other) => return Err(other),
             }

@@ -90,15 +90,14 @@ impl Material {
             self.unchanged()?;
         }
         let secrets = report_token.map(|token| Secrets::new(&self.context.settings, token));
-        let uses_hosts = self
-            .library
-            .uses(&self.context.attempt.profile, name, &["hosts", "derived.hosts_lines"])
-            .map_err(|error| Error::Usage(error.to_string()))?;
-        if !uses_hosts {
+        let uses =
+            |value| self.library.uses(&self.context.attempt.profile, name, &[value]).map_err(|error| Error::Usage(error.to_string()));
+        let (listed, lines) = (uses("hosts")?, uses("derived.hosts_lines")?);
+        if !listed && !lines {
             return render(&self.library, &self.context, name, secrets.as_ref());
         }
-        // All nodes, in a file of each node: only where they are wanted.
-        let context = Context { hosts: hosts(head).await?, ..self.context.clone() };
+        // All nodes, in a file of each node: only where they are wanted, and one by one only where a template goes through them.
+        let context = Context { hosts: hosts(head).await?, hosts_listed: listed, ..self.context.clone() };
         render(&self.library, &context, name, secrets.as_ref())
     }
 
@@ -128,7 +127,7 @@ pub(super) fn render(library: &Library, context: &Context, name: &str, secrets: 
     let wrong = |error: &dyn std::fmt::Display| Error::Refused(error.to_string());
     let view = context.view(secrets).map_err(|error| wrong(&error))?;
     let renderer = library.renderer(&context.attempt.profile).map_err(|error| wrong(&error))?;
-    renderer.render(name, &view).map_err(|error| wrong(&error))
+    renderer.render(name, view).map_err(|error| wrong(&error))
 }
 
 impl Surroundings {
@@ -190,6 +189,7 @@ impl Surroundings {
             head: self.head.clone(),
             net: self.net.clone(),
             hosts: self.hosts.clone(),
+            hosts_listed: true,
             mirror,
             attempt,
             settings,

@@ -72,7 +72,7 @@ async fn a_mirror_that_was_away_is_tried_again_when_the_node_boots_or_by_power_a
     retry_at_boot(&head, &name(), NOW + Span::hours(1)).await.unwrap();
     let second = last(&head).await;
     assert_eq!((second.number, &second.state), (2, &State::Armed));
-    assert_eq!(second.order, order());
+    assert_eq!(*second.order, order());
     // With power control the head does it by itself.
     head.store.set_power(&[(name(), Some(Power::Command { command: vec!["/bin/false".into()] }))]).await.unwrap();
     let now = NOW + Span::hours(2);

@@ -72,6 +72,6 @@ pub async fn in_use(store: &dyn Store, mirrors: &[MirrorName]) -> Result<BTreeSe
         }
     }
     // The last attempt of each node: what is installed from it, or failed and may be tried again.
-    used.extend(store.last_attempts().await?.into_iter().map(|attempt| (attempt.order.mirror, attempt.order.snapshot)));
+    used.extend(store.last_attempts().await?.into_iter().map(|attempt| (attempt.order.mirror.clone(), attempt.order.snapshot.clone())));
     Ok(used)
 }

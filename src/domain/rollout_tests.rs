@@ -1,5 +1,7 @@
 //! What a rollout does, wave by wave.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -33,7 +35,7 @@ fn attempt(node: &NodeName, state: State) -> Attempt {
         id: 1,
         node: node.clone(),
         number: 5,
-        order,
+        order: Arc::new(order),
         state,
         progress: Progress::default(),
         clocks: Clocks::default(),

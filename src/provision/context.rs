@@ -34,6 +34,9 @@ pub struct Context {
     /// All nodes with a fixed address, for `/etc/hosts`.
     #[serde(skip)]
     pub hosts: Arc<[Host]>,
+    /// True if templates see them one by one too, which for thousands of nodes is more work than all the rest of a file.
+    #[serde(skip)]
+    pub hosts_listed: bool,
     /// The merged variables, validated.
     pub settings: Settings,
 }
@@ -319,8 +322,9 @@ impl Context {
             "all_updates": self.settings.upgrade == Upgrade::Full,
         });
         view["derived"] = derived;
+        let listed = if self.hosts_listed { &*self.hosts } else { &[] };
         // The node's own line comes first and is not repeated.
-        view["hosts"] = serde_json::to_value(self.hosts.iter().filter(|host| host.name != self.node.name.as_str()).collect::<Vec<_>>())?;
+        view["hosts"] = serde_json::to_value(listed.iter().filter(|host| host.name != self.node.name.as_str()).collect::<Vec<_>>())?;
         if let Some(secrets) = secrets {
             view["secrets"] = serde_json::to_value(secrets)?;
         }

@@ -93,6 +93,7 @@ pub fn context(toml: &str, firmware: Firmware) -> Context {
             Host { address: [10, 0, 0, 8].into(), name: "node08".into() },
         ]
         .into(),
+        hosts_listed: true,
         settings: settings(toml),
     }
 }

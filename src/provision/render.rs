@@ -86,13 +86,13 @@ impl Renderer {
     ///
     /// # Errors
     /// [`Error`] with the template's file and line.
-    pub fn render(&self, name: &str, data: &Value) -> Result<String, Error> {
+    pub fn render(&self, name: &str, data: Value) -> Result<String, Error> {
         let template = self.templates.get(name).ok_or_else(|| Error::NoTemplate {
             profile: self.profile.clone(),
             name: name.to_owned(),
             known: self.templates.keys().cloned().collect(),
         })?;
-        let text = self.engine.render(name, data).map_err(|error| self.explain(template, &error))?;
+        let text = self.engine.render_with_context(name, &Data::from(data)).map_err(|error| self.explain(template, &error))?;
         if text.len() > MAX_RENDERED {
             return Err(template.wrong(1, format!("renders to {} bytes", text.len()), "make it shorter: 4 MiB is the limit"));
         }

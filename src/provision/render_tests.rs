@@ -7,7 +7,7 @@ fn rendered(library: &Library, name: &str, secrets: bool) -> Result<String, Erro
     let context = context("root_password_hash = '$6$saltsalt$hashhash'\n[secret]\nkey = 'site-secret'", Firmware::Uefi);
     let secrets = secrets.then(|| Secrets::new(&context.settings, "3-token"));
     let profile = library.iter().last().unwrap().profile.name.clone();
-    Renderer::new(library, &profile)?.render(name, &context.view(secrets.as_ref()).unwrap())
+    Renderer::new(library, &profile)?.render(name, context.view(secrets.as_ref()).unwrap())
 }
 
 fn one(text: &str) -> Result<String, Error> {

@@ -79,6 +79,7 @@ pub fn context(toml: &str, firmware: Firmware) -> Context {
             boot_url: "http://10.0.0.1:8080/boot/3-00112233445566778899aabbccddeeff00112233".into(),
         },
         hosts: [Host { address: Ipv4Addr::new(10, 0, 0, 8), name: "node08".into() }].into(),
+        hosts_listed: true,
         settings: settings(toml),
     }
 }
@@ -141,7 +142,7 @@ pub fn render(context: &Context, file: &str) -> String {
     let view = context.view((!context.kind.boot_files().contains(&file)).then_some(&secrets)).unwrap();
     let library = library();
     let renderer = Renderer::new(&library, &context.attempt.profile).unwrap();
-    renderer.render(file, &view).unwrap_or_else(|error| panic!("{error}"))
+    renderer.render(file, view).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Runs a program to its end.

@@ -26,11 +26,11 @@ pub fn next_boot(recent: &[Attempt], order: &Order) -> Boot {
         // An installation decides for itself what a boot in its midst means.
         state if !state.is_over() && !last.order.kind.is_diskless() => Boot::GoOn,
         State::Starting => Boot::Replace("it booted anew before it called home"),
-        state if !state.is_over() && last.order == *order => Boot::GoOn,
+        state if !state.is_over() && *last.order == *order => Boot::GoOn,
         state if !state.is_over() => Boot::Replace("profile, image version or variables have changed since it was armed"),
         _ => {
             let failed = |attempt: &&Attempt| {
-                attempt.order == *order && attempt.state.failure().is_some_and(|failure| failure.class != Class::Aborted)
+                *attempt.order == *order && attempt.state.failure().is_some_and(|failure| failure.class != Class::Aborted)
             };
             if recent.iter().take_while(failed).count() < MAX_FAILED_BOOTS { Boot::Arm } else { Boot::GiveUp }
         }
@@ -39,6 +39,8 @@ pub fn next_boot(recent: &[Attempt], order: &Order) -> Boot {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::{BootStage, Clocks, Failure, Progress, Stage};
     use super::*;
     use crate::domain::checksum::Sha256;
@@ -62,7 +64,7 @@ mod tests {
             id: 1,
             node: "node07".parse().unwrap(),
             number: 1,
-            order,
+            order: Arc::new(order),
             state,
             progress: Progress::default(),
             clocks: Clocks::default(),

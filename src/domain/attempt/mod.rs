@@ -15,6 +15,7 @@ pub mod step;
 mod tests;
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -84,7 +85,7 @@ pub struct Attempt {
     /// Counts from 1 for each node.
     pub number: u32,
     /// What was ordered.
-    pub order: Order,
+    pub order: Arc<Order>,
     /// Where it stands.
     pub state: State,
     /// What has been learned on the way.

@@ -1,5 +1,7 @@
 //! What follows a failure, rule by rule; and what must hold whatever happens to a node, in whatever order.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use time::macros::datetime;
 use time::{Duration as Span, OffsetDateTime};
@@ -32,7 +34,7 @@ fn attempt(number: u32, state: State, at: OffsetDateTime) -> Attempt {
         id: i64::from(number),
         node: "node07".parse().unwrap(),
         number,
-        order: order("now"),
+        order: Arc::new(order("now")),
         state,
         progress: Progress { passed: vec![Passed { stage: "failed".into(), at }], ..Progress::default() },
         clocks: Clocks::default(),
@@ -126,8 +128,8 @@ fn only_another_profile_snapshot_or_machine_begins_a_new_series() {
         &|_| {}
     ));
     assert!(!is_retried(&|_| {}, &|last| last.progress.machine = Some("a".into())));
-    assert!(is_retried(&|_| {}, &|last| last.order = order("changed")));
-    assert!(is_retried(&|_| {}, &|last| last.order.snapshot = "20261122T045300Z-3f9a2c41".parse().unwrap()));
+    assert!(is_retried(&|_| {}, &|last| last.order = Arc::new(order("changed"))));
+    assert!(is_retried(&|_| {}, &|last| Arc::make_mut(&mut last.order).snapshot = "20261122T045300Z-3f9a2c41".parse().unwrap()));
     assert!(is_retried(&|_| {}, &|last| last.progress.disks[0].serial = "new".into()));
     assert!(is_retried(&|first| first.progress.machine = Some("a".into()), &|last| last.progress.machine = Some("b".into())));
 }

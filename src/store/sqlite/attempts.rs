@@ -1,6 +1,7 @@
 //! Attempts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sqlx::{Row, SqliteConnection};
 use time::OffsetDateTime;
@@ -24,7 +25,7 @@ fn read(columns: &Columns<'_>) -> Result<Attempt, Fault> {
         id: columns.count("id")?,
         node: columns.text("node")?,
         number: columns.count("number")?,
-        order: columns.json("ordered")?,
+        order: Arc::new(columns.json("ordered")?),
         state: columns.json("state")?,
         progress: columns.json("progress")?,
         clocks: columns.json("clocks")?,
@@ -82,7 +83,7 @@ pub async fn arm(at: &mut SqliteConnection, node: &NodeName, order: &Order, now:
         id: sqlx::query(sql).fetch_one(&mut *at).await?.try_get(0)?,
         node: node.clone(),
         number: last.map_or(1, |last| last.number.saturating_add(1)),
-        order: order.clone(),
+        order: Arc::new(order.clone()),
         state: State::Armed,
         progress: Progress::default(),
         clocks: Clocks::default(),
