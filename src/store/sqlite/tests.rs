@@ -437,7 +437,7 @@ async fn a_writer_whose_caller_goes_away_takes_nobody_with_it() {
 fn hold(store: &SqliteStore) -> (impl Future<Output = Result<()>> + use<>, std::sync::mpsc::Sender<()>) {
     let (go, wait) = std::sync::mpsc::channel();
     let store = store.clone();
-    (async move { store.write(move |_| Ok(wait.recv().unwrap())).await }, go)
+    (async move { store.write(move |_| wait.recv().map_err(|_| closed())).await }, go)
 }
 
 #[tokio::test]
