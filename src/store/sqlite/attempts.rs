@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sqlx::{Row, SqliteConnection};
+use rusqlite::Connection;
 use time::OffsetDateTime;
 
 use super::fault::Fault;
 use super::nodes::must_exist;
-use super::rows::{Columns, json, nanoseconds};
+use super::rows::{Columns, execute, exists, json, nanoseconds, next_number, query_all, query_first};
 use super::{events, log, nodes, outbox};
 use crate::domain::attempt::{Attempt, AttemptId, Clocks, Order, Progress, State};
 use crate::domain::name::NodeName;
@@ -34,53 +34,46 @@ fn read(columns: &Columns<'_>) -> Result<Attempt, Fault> {
     })
 }
 
-pub async fn one(at: &mut SqliteConnection, id: AttemptId) -> Result<Option<Attempt>, Fault> {
-    let row = sqlx::query("SELECT * FROM attempts WHERE id = $1").bind(id).fetch_optional(at).await?;
-    row.as_ref().map(|row| read(&Columns::of(row, WHAT))).transpose()
+pub fn one(at: &Connection, id: AttemptId) -> Result<Option<Attempt>, Fault> {
+    query_first(at, WHAT, "SELECT * FROM attempts WHERE id = $1", [id], read)
 }
 
-pub async fn last(at: &mut SqliteConnection, node: &NodeName) -> Result<Option<Attempt>, Fault> {
-    let sql = "SELECT * FROM attempts WHERE node = $1 ORDER BY number DESC LIMIT 1";
-    let row = sqlx::query(sql).bind(node.as_str()).fetch_optional(at).await?;
-    row.as_ref().map(|row| read(&Columns::of(row, WHAT))).transpose()
+pub fn last(at: &Connection, node: &NodeName) -> Result<Option<Attempt>, Fault> {
+    query_first(at, WHAT, "SELECT * FROM attempts WHERE node = $1 ORDER BY number DESC LIMIT 1", [node.as_str()], read)
 }
 
-pub async fn all(at: &mut SqliteConnection, node: Option<&NodeName>) -> Result<Vec<Attempt>, Fault> {
-    let query = match node {
-        Some(node) => sqlx::query("SELECT * FROM attempts WHERE node = $1 ORDER BY id DESC").bind(node.as_str().to_owned()),
-        None => sqlx::query("SELECT * FROM attempts ORDER BY id DESC"),
-    };
-    let rows = query.fetch_all(at).await?;
-    rows.iter().map(|row| read(&Columns::of(row, WHAT))).collect()
+pub fn all(at: &Connection, node: Option<&NodeName>) -> Result<Vec<Attempt>, Fault> {
+    match node {
+        Some(node) => query_all(at, WHAT, "SELECT * FROM attempts WHERE node = $1 ORDER BY id DESC", [node.as_str()], read),
+        None => query_all(at, WHAT, "SELECT * FROM attempts ORDER BY id DESC", [], read),
+    }
 }
 
-pub async fn histories(at: &mut SqliteConnection, wanted: &[NodeName]) -> Result<BTreeMap<NodeName, Vec<Attempt>>, Fault> {
+pub fn histories(at: &Connection, wanted: &[NodeName]) -> Result<BTreeMap<NodeName, Vec<Attempt>>, Fault> {
     let mut histories = BTreeMap::new();
     for node in wanted {
-        if nodes::exists(at, node).await? {
-            histories.insert(node.clone(), all(at, Some(node)).await?);
+        if nodes::exists(at, node)? {
+            histories.insert(node.clone(), all(at, Some(node))?);
         }
     }
     Ok(histories)
 }
 
-pub async fn last_of_each(at: &mut SqliteConnection) -> Result<Vec<Attempt>, Fault> {
+pub fn last_of_each(at: &Connection) -> Result<Vec<Attempt>, Fault> {
     let sql = "SELECT * FROM attempts WHERE number = (SELECT MAX(number) FROM attempts AS own WHERE own.node = attempts.node)";
-    let rows = sqlx::query(sql).fetch_all(at).await?;
-    let mut attempts = rows.iter().map(|row| read(&Columns::of(row, WHAT))).collect::<Result<Vec<_>, _>>()?;
+    let mut attempts = query_all(at, WHAT, sql, [], read)?;
     attempts.sort_by(|a, b| natural::compare(a.node.as_str(), b.node.as_str()));
     Ok(attempts)
 }
 
-pub async fn arm(at: &mut SqliteConnection, node: &NodeName, order: &Order, now: OffsetDateTime) -> Result<Attempt, Fault> {
-    must_exist(at, node).await?;
-    let last = last(at, node).await?;
+pub fn arm(at: &Connection, node: &NodeName, order: &Order, now: OffsetDateTime) -> Result<Attempt, Fault> {
+    must_exist(at, node)?;
+    let last = last(at, node)?;
     if let Some(last) = last.as_ref().filter(|last| !last.state.is_over()) {
         return Err(Error::Busy { node: node.clone(), number: last.number, state: last.state.name() }.into());
     }
-    let sql = "UPDATE counters SET value = value + 1 WHERE name = 'attempt' RETURNING value";
     let attempt = Attempt {
-        id: sqlx::query(sql).fetch_one(&mut *at).await?.try_get(0)?,
+        id: next_number(at, "attempt")?,
         node: node.clone(),
         number: last.map_or(1, |last| last.number.saturating_add(1)),
         order: Arc::new(order.clone()),
@@ -92,58 +85,51 @@ pub async fn arm(at: &mut SqliteConnection, node: &NodeName, order: &Order, now:
     };
     let sql = "INSERT INTO attempts (id, node, number, ordered, state, progress, clocks, armed_at, revision, log_full)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)";
-    sqlx::query(sql)
-        .bind(attempt.id)
-        .bind(node.as_str())
-        .bind(i64::from(attempt.number))
-        .bind(json(WHAT, &attempt.order)?)
-        .bind(json(WHAT, &attempt.state)?)
-        .bind(json(WHAT, &attempt.progress)?)
-        .bind(json(WHAT, &attempt.clocks)?)
-        .bind(nanoseconds(now))
-        .bind(attempt.revision)
-        .execute(at)
-        .await?;
+    let row = (
+        attempt.id,
+        node.as_str(),
+        attempt.number,
+        json(WHAT, &attempt.order)?,
+        json(WHAT, &attempt.state)?,
+        json(WHAT, &attempt.progress)?,
+        json(WHAT, &attempt.clocks)?,
+        nanoseconds(now),
+        attempt.revision,
+    );
+    execute(at, sql, row)?;
     Ok(attempt)
 }
 
 /// An attempt's log goes with it. Always kept are a node's last attempt, since no other can be under way, and the last that was verified, since the
 /// node may run from what it ordered.
-pub async fn prune(at: &mut SqliteConnection, before: OffsetDateTime, kept: Kept) -> Result<u64, Fault> {
+pub fn prune(at: &Connection, before: OffsetDateTime, kept: Kept) -> Result<u64, Fault> {
     let sql = "DELETE FROM attempts WHERE id IN (
                    SELECT id FROM (SELECT id, armed_at, ROW_NUMBER() OVER (PARTITION BY node ORDER BY number DESC) AS place FROM attempts)
                    WHERE place > $1 OR (place > $2 AND armed_at < $3))
                AND id NOT IN (SELECT MAX(id) FROM attempts WHERE state = $4 GROUP BY node)";
-    let (most, least) = (i64::from(kept.most.max(1)), i64::from(kept.least.max(1)));
+    let (most, least) = (kept.most.max(1), kept.least.max(1));
     let verified = json(WHAT, &State::Verified)?;
-    Ok(sqlx::query(sql).bind(most).bind(least).bind(nanoseconds(before)).bind(verified).execute(at).await?.rows_affected())
+    Ok(execute(at, sql, (most, least, nanoseconds(before), verified))? as u64)
 }
 
 /// Writes state, progress and clocks; what was ordered never changes.
-pub async fn save(at: &mut SqliteConnection, attempt: &Attempt, along: &Along, now: OffsetDateTime) -> Result<(), Fault> {
+pub fn save(at: &Connection, attempt: &Attempt, along: &Along, now: OffsetDateTime) -> Result<(), Fault> {
     let sql = "UPDATE attempts SET state = $1, progress = $2, clocks = $3, revision = revision + 1 WHERE id = $4 AND revision = $5";
-    let done = sqlx::query(sql)
-        .bind(json(WHAT, &attempt.state)?)
-        .bind(json(WHAT, &attempt.progress)?)
-        .bind(json(WHAT, &attempt.clocks)?)
-        .bind(attempt.id)
-        .bind(attempt.revision)
-        .execute(&mut *at)
-        .await?;
-    if done.rows_affected() == 0 {
-        let exists = sqlx::query("SELECT 1 FROM attempts WHERE id = $1").bind(attempt.id).fetch_optional(at).await?.is_some();
+    let (state, progress, clocks) = (json(WHAT, &attempt.state)?, json(WHAT, &attempt.progress)?, json(WHAT, &attempt.clocks)?);
+    if execute(at, sql, (state, progress, clocks, attempt.id, attempt.revision))? == 0 {
+        let exists = exists(at, "SELECT 1 FROM attempts WHERE id = $1", [attempt.id])?;
         return Err(if exists { Error::Stale(attempt.id) } else { Error::NoAttempt(attempt.id) }.into());
     }
-    write_along(at, attempt.id, along, now).await
+    write_along(at, attempt.id, along, now)
 }
 
-pub async fn arm_and(at: &mut SqliteConnection, arming: &Arming<'_>, now: OffsetDateTime) -> Result<Attempt, Fault> {
+pub fn arm_and(at: &Connection, arming: &Arming<'_>, now: OffsetDateTime) -> Result<Attempt, Fault> {
     if let Some(after) = arming.after
-        && last(at, arming.node).await?.is_none_or(|last| (last.id, last.revision) != (after.id, after.revision))
+        && last(at, arming.node)?.is_none_or(|last| (last.id, last.revision) != (after.id, after.revision))
     {
         return Err(Error::Stale(after.id).into());
     }
-    let armed = arm(at, arming.node, arming.order, now).await?;
+    let armed = arm(at, arming.node, arming.order, now)?;
     let power = || Work::Power { node: armed.node.clone(), attempt: armed.id, boot: BootFrom::Network, step: PowerStep::Off };
     let event = Occurrence {
         seq: 0,
@@ -155,15 +141,15 @@ pub async fn arm_and(at: &mut SqliteConnection, arming: &Arming<'_>, now: Offset
     };
     let line = LogLine { seq: 0, at: now, source: "kickctl".into(), text: format!("armed: {}", arming.why) };
     let along = Along { lines: vec![line], events: vec![event], works: arming.cycle.then(power).into_iter().collect() };
-    write_along(at, armed.id, &along, now).await?;
+    write_along(at, armed.id, &along, now)?;
     Ok(armed)
 }
 
-async fn write_along(at: &mut SqliteConnection, id: AttemptId, along: &Along, now: OffsetDateTime) -> Result<(), Fault> {
-    log::append_always(at, id, &along.lines).await?;
-    events::add(at, &along.events, now).await?;
+fn write_along(at: &Connection, id: AttemptId, along: &Along, now: OffsetDateTime) -> Result<(), Fault> {
+    log::append_always(at, id, &along.lines)?;
+    events::add(at, &along.events, now)?;
     for work in &along.works {
-        outbox::put(at, work, now).await?;
+        outbox::put(at, work, now)?;
     }
     Ok(())
 }

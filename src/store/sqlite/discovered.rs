@@ -1,16 +1,17 @@
 //! Network-boot clients that no node owns.
 
-use sqlx::{Row, SqliteConnection};
+use rusqlite::Connection;
 
 use super::fault::Fault;
-use super::rows::{Columns, json, nanoseconds, number};
+use super::rows::{Columns, execute, exists, json, nanoseconds, number, query_all, query_first, query_one};
 use crate::domain::mac::MacAddr;
 use crate::domain::node::Discovered;
 use crate::store::MAX_DISCOVERED;
 
-pub async fn all(at: &mut SqliteConnection) -> Result<Vec<Discovered>, Fault> {
-    let rows = sqlx::query("SELECT * FROM discovered ORDER BY last_seen DESC, mac").fetch_all(at).await?;
-    rows.iter().map(|row| read(&Columns::of(row, "discovered machines"))).collect()
+const WHAT: &str = "discovered machines";
+
+pub fn all(at: &Connection) -> Result<Vec<Discovered>, Fault> {
+    query_all(at, WHAT, "SELECT * FROM discovered ORDER BY last_seen DESC, mac", [], read)
 }
 
 fn read(columns: &Columns<'_>) -> Result<Discovered, Fault> {
@@ -28,46 +29,46 @@ fn read(columns: &Columns<'_>) -> Result<Discovered, Fault> {
 
 /// What a later stage of the same boot does not tell (DHCP knows no serial number, a script fetch no architecture's
 /// UUID) stays as it was.
-pub async fn put(at: &mut SqliteConnection, seen: &Discovered) -> Result<(), Fault> {
+pub fn put(at: &Connection, seen: &Discovered) -> Result<(), Fault> {
     let mac = seen.mac.to_string();
     // It may have been approved since the caller looked.
-    if sqlx::query("SELECT 1 FROM node_macs WHERE mac = $1").bind(&mac).fetch_optional(&mut *at).await?.is_some() {
+    if exists(at, "SELECT 1 FROM node_macs WHERE mac = $1", [&mac])? {
         return Ok(());
     }
-    let known = sqlx::query("SELECT * FROM discovered WHERE mac = $1").bind(&mac).fetch_optional(&mut *at).await?;
-    let mut facts = known.as_ref().map(|row| read(&Columns::of(row, "discovered machines"))).transpose()?.map(|known| known.facts);
-    let facts = facts.get_or_insert_default();
+    let known = query_first(at, WHAT, "SELECT * FROM discovered WHERE mac = $1", [&mac], read)?;
+    let is_new = known.is_none();
+    let mut facts = known.map(|known| known.facts).unwrap_or_default();
     facts.update(&seen.facts);
     let sql = "INSERT INTO discovered (mac, uuid, arch, firmware, address, facts, first_seen, last_seen)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
                ON CONFLICT (mac) DO UPDATE SET uuid = COALESCE(excluded.uuid, discovered.uuid), arch = excluded.arch,
                    firmware = excluded.firmware, address = COALESCE(excluded.address, discovered.address),
                    facts = excluded.facts, last_seen = excluded.last_seen";
-    sqlx::query(sql)
-        .bind(mac)
-        .bind(seen.uuid.as_ref().map(ToString::to_string))
-        .bind(seen.arch.to_string())
-        .bind(seen.firmware.to_string())
-        .bind(seen.address.map(|address| address.to_string()))
-        .bind(json("discovered machines", facts)?)
-        .bind(nanoseconds(seen.first_seen))
-        .bind(nanoseconds(seen.last_seen))
-        .execute(&mut *at)
-        .await?;
-    if known.is_none() { make_room(at).await } else { Ok(()) }
+    let row = (
+        mac,
+        seen.uuid.as_ref().map(ToString::to_string),
+        seen.arch.to_string(),
+        seen.firmware.to_string(),
+        seen.address.map(|address| address.to_string()),
+        json(WHAT, &facts)?,
+        nanoseconds(seen.first_seen),
+        nanoseconds(seen.last_seen),
+    );
+    execute(at, sql, row)?;
+    if is_new { make_room(at) } else { Ok(()) }
 }
 
-async fn make_room(at: &mut SqliteConnection) -> Result<(), Fault> {
-    let held: i64 = sqlx::query("SELECT COUNT(*) FROM discovered").fetch_one(&mut *at).await?.try_get(0)?;
+fn make_room(at: &Connection) -> Result<(), Fault> {
+    let held: i64 = query_one(at, WHAT, "SELECT COUNT(*) AS held FROM discovered", [], |columns| columns.get("held"))?;
     let excess = held - number(MAX_DISCOVERED);
     if excess > 0 {
         let sql = "DELETE FROM discovered WHERE mac IN (SELECT mac FROM discovered ORDER BY last_seen, mac LIMIT $1)";
-        sqlx::query(sql).bind(excess).execute(at).await?;
+        execute(at, sql, [excess])?;
     }
     Ok(())
 }
 
-pub async fn forget(at: &mut SqliteConnection, mac: MacAddr) -> Result<(), Fault> {
-    sqlx::query("DELETE FROM discovered WHERE mac = $1").bind(mac.to_string()).execute(at).await?;
+pub fn forget(at: &Connection, mac: MacAddr) -> Result<(), Fault> {
+    execute(at, "DELETE FROM discovered WHERE mac = $1", [mac.to_string()])?;
     Ok(())
 }

@@ -1,60 +1,48 @@
 //! What has happened.
 
-use sqlx::{Row, SqliteConnection};
+use rusqlite::Connection;
 use time::OffsetDateTime;
 
 use super::fault::Fault;
 use super::outbox;
-use super::rows::{Columns, nanoseconds, number};
+use super::rows::{execute, nanoseconds, next_number, number, query_all, query_one};
 use crate::domain::occurrence::Occurrence;
 use crate::domain::outbox::Work;
 
 /// Records events, each with the next number, and has the hooks told of those that are notable.
-pub async fn add(at: &mut SqliteConnection, events: &[Occurrence], now: OffsetDateTime) -> Result<(), Fault> {
+pub fn add(at: &Connection, events: &[Occurrence], now: OffsetDateTime) -> Result<(), Fault> {
     for event in events {
-        let sql = "UPDATE counters SET value = value + 1 WHERE name = 'event' RETURNING value";
-        let row = sqlx::query(sql).fetch_one(&mut *at).await?;
-        let event = Occurrence { seq: Columns::of(&row, "counters").count("value")?, ..event.clone() };
-        sqlx::query("INSERT INTO events (seq, at, node, attempt, what, text) VALUES ($1, $2, $3, $4, $5, $6)")
-            .bind(number(event.seq))
-            .bind(nanoseconds(event.at))
-            .bind(event.node.as_ref().map(ToString::to_string))
-            .bind(event.attempt.map(i64::from))
-            .bind(event.what.word())
-            .bind(&event.text)
-            .execute(&mut *at)
-            .await?;
+        let event = Occurrence { seq: next_number(at, "event")?, ..event.clone() };
+        let (seq, node) = (number(event.seq), event.node.as_ref().map(|node| node.as_str()));
+        let sql = "INSERT INTO events (seq, at, node, attempt, what, text) VALUES ($1, $2, $3, $4, $5, $6)";
+        execute(at, sql, (seq, nanoseconds(event.at), node, event.attempt, event.what.word(), &event.text))?;
         if event.what.is_notable() {
-            outbox::put(at, &Work::Notify { event, told: vec![] }, now).await?;
+            outbox::put(at, &Work::Notify { event, told: vec![] }, now)?;
         }
     }
     Ok(())
 }
 
-pub async fn after(at: &mut SqliteConnection, after: u64, limit: u32) -> Result<Vec<Occurrence>, Fault> {
+pub fn after(at: &Connection, after: u64, limit: u32) -> Result<Vec<Occurrence>, Fault> {
     let sql = "SELECT seq, at, node, attempt, what, text FROM events WHERE seq > $1 ORDER BY seq LIMIT $2";
-    let rows = sqlx::query(sql).bind(number(after)).bind(i64::from(limit)).fetch_all(at).await?;
-    let read = |row| {
-        let columns = Columns::of(row, "events");
-        let attempt: Option<i64> = row.try_get("attempt")?;
+    query_all(at, "events", sql, (number(after), limit), |columns| {
+        let attempt: Option<i64> = columns.get("attempt")?;
         Ok(Occurrence {
             seq: columns.count("seq")?,
             at: columns.time("at")?,
             node: columns.maybe("node")?,
             attempt: attempt.and_then(|number| u32::try_from(number).ok()),
             what: columns.text("what")?,
-            text: row.try_get("text")?,
+            text: columns.get("text")?,
         })
-    };
-    rows.iter().map(read).collect()
+    })
 }
 
-pub async fn last(at: &mut SqliteConnection) -> Result<u64, Fault> {
-    let row = sqlx::query("SELECT value FROM counters WHERE name = 'event'").fetch_one(at).await?;
-    Columns::of(&row, "counters").count("value")
+pub fn last(at: &Connection) -> Result<u64, Fault> {
+    query_one(at, "counters", "SELECT value FROM counters WHERE name = 'event'", [], |columns| columns.count("value"))
 }
 
-pub async fn prune(at: &mut SqliteConnection, before: OffsetDateTime, most: u64) -> Result<u64, Fault> {
+pub fn prune(at: &Connection, before: OffsetDateTime, most: u64) -> Result<u64, Fault> {
     let sql = "DELETE FROM events WHERE at < $1 OR seq <= (SELECT value FROM counters WHERE name = 'event') - $2";
-    Ok(sqlx::query(sql).bind(nanoseconds(before)).bind(number(most)).execute(at).await?.rows_affected())
+    Ok(execute(at, sql, (nanoseconds(before), number(most)))? as u64)
 }

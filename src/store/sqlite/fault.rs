@@ -8,7 +8,7 @@ pub enum Fault {
     /// Already in the words of the trait.
     Told(Error),
     /// SQLite, or a column of a wrong type.
-    Sql(sqlx::Error),
+    Sql(rusqlite::Error),
     /// The file or its folder.
     Io(std::io::Error),
     /// A record that does not read back.
@@ -42,8 +42,8 @@ impl From<Error> for Fault {
     }
 }
 
-impl From<sqlx::Error> for Fault {
-    fn from(error: sqlx::Error) -> Self {
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
         Self::Sql(error)
     }
 }

@@ -4,21 +4,18 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
 
-use sqlx::{ConnectOptions, Connection};
-
 use super::fault::Fault;
-use super::{options, schema};
+use super::{connect, schema};
 
 /// Makes the file aside, complete with its tables, then gives it its name, unless another process was faster: nobody ever
 /// opens a file that is half made, or not in WAL mode yet (that change is the one lock for which SQLite does not wait).
-pub async fn make(path: &Path) -> Result<(), Fault> {
+pub fn make(path: &Path) -> Result<(), Fault> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Made by tempfile with mode 0600. SQLite gives the -wal and -shm files beside it the same mode and, run as root, owner.
     let aside = tempfile::Builder::new().prefix(".state-").suffix(".db").tempfile_in(folder)?.into_temp_path();
-    let mut connection = options(&aside).connect().await?;
-    let made = schema::migrate(&mut connection).await;
-    connection.close().await?;
-    made?;
+    let mut connection = connect(&aside)?;
+    schema::migrate(&mut connection)?;
+    connection.close().map_err(|(_, error)| error)?;
     give_to_owner_of(folder, &aside)?;
     match aside.persist_noclobber(path) {
         Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error.into()),

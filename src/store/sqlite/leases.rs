@@ -1,30 +1,28 @@
 //! Leases of the dynamic pool.
 
-use sqlx::SqliteConnection;
+use rusqlite::Connection;
 
 use super::fault::Fault;
-use super::rows::{Columns, nanoseconds};
+use super::rows::{execute, nanoseconds, query_all};
 use crate::domain::lease::Lease;
 use crate::domain::mac::MacAddr;
 
-pub async fn all(at: &mut SqliteConnection) -> Result<Vec<Lease>, Fault> {
-    let rows = sqlx::query("SELECT mac, address, expires FROM leases ORDER BY mac").fetch_all(at).await?;
-    let lease = |columns: Columns<'_>| {
+pub fn all(at: &Connection) -> Result<Vec<Lease>, Fault> {
+    query_all(at, "leases", "SELECT mac, address, expires FROM leases ORDER BY mac", [], |columns| {
         Ok(Lease { mac: columns.text("mac")?, address: columns.text("address")?, expires: columns.time("expires")? })
-    };
-    rows.iter().map(|row| lease(Columns::of(row, "leases"))).collect()
+    })
 }
 
-pub async fn put(at: &mut SqliteConnection, lease: &Lease) -> Result<(), Fault> {
+pub fn put(at: &Connection, lease: &Lease) -> Result<(), Fault> {
     let (mac, address) = (lease.mac.to_string(), lease.address.to_string());
-    sqlx::query("DELETE FROM leases WHERE address = $1 AND mac <> $2").bind(&address).bind(&mac).execute(&mut *at).await?;
+    execute(at, "DELETE FROM leases WHERE address = $1 AND mac <> $2", [&address, &mac])?;
     let sql = "INSERT INTO leases (mac, address, expires) VALUES ($1, $2, $3)
                ON CONFLICT (mac) DO UPDATE SET address = excluded.address, expires = excluded.expires";
-    sqlx::query(sql).bind(mac).bind(address).bind(nanoseconds(lease.expires)).execute(at).await?;
+    execute(at, sql, (mac, address, nanoseconds(lease.expires)))?;
     Ok(())
 }
 
-pub async fn end(at: &mut SqliteConnection, mac: MacAddr) -> Result<(), Fault> {
-    sqlx::query("DELETE FROM leases WHERE mac = $1").bind(mac.to_string()).execute(at).await?;
+pub fn end(at: &Connection, mac: MacAddr) -> Result<(), Fault> {
+    execute(at, "DELETE FROM leases WHERE mac = $1", [mac.to_string()])?;
     Ok(())
 }

@@ -5,11 +5,13 @@
 //! - Each writing method is all or nothing within a `BEGIN IMMEDIATE` transaction: it takes the write lock before it reads, so
 //!   it never finds half-way that somebody else wrote first (`SQLITE_BUSY_SNAPSHOT`, which no waiting mends). Another process
 //!   waits up to [`BUSY`] for it.
-//! - Within a process one connection writes, first come, first served: SQLite's own waiting is a lottery that a storm of two
-//!   hundred booting nodes can lose for longer than the time-out. Writes that wait together are committed together (`batch`).
+//! - Within a process one thread writes, first come, first served: SQLite's own waiting is a lottery that a storm of two
+//!   hundred booting nodes can lose for longer than the time-out. Writes that wait together are committed together (`writer`).
+//!
+//! A boot storm is thousands of small questions a second, and a switch of threads costs more than most of the answers. So a row
+//! is read on the thread that asks (`reader`), and a write is one message to the thread that writes.
 
 mod attempts;
-mod batch;
 mod discovered;
 mod diskless;
 mod events;
@@ -21,9 +23,11 @@ mod nodes;
 mod outbox;
 mod packages;
 mod power;
+mod reader;
 mod rollouts;
 mod rows;
 mod schema;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -31,9 +35,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use rusqlite::{Connection, OpenFlags};
 use time::OffsetDateTime;
 
 use super::{Along, Arming, HostKey, Kept, LogLine, NodePackages, Result, Sighting, Store};
@@ -49,18 +51,20 @@ use crate::domain::power::Power;
 use crate::domain::profile::Assignment;
 use crate::domain::rollout::Rollout;
 use crate::domain::variables::Variables;
-use batch::{Turn, Writer};
 use fault::Fault;
+use packages::Report;
+use reader::Reader;
+use writer::Writer;
 
 /// How long one process waits for another's write.
 const BUSY: Duration = Duration::from_secs(5);
-/// Connections that read at the same time; each has a thread.
-const READERS: u32 = 4;
+/// Statements that a connection keeps prepared: more than there are.
+const STATEMENTS: usize = 128;
 
 /// The state in one SQLite file. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
-    reader: SqlitePool,
+    reader: Reader,
     writer: Writer,
     place: String,
 }
@@ -74,15 +78,14 @@ impl SqliteStore {
     /// cannot be opened, made or read.
     pub async fn open(path: &Path) -> Result<Self> {
         let place = path.display().to_string();
-        let open = async {
-            if !tokio::fs::try_exists(path).await? {
-                file::make(path).await?;
+        let path = path.to_owned();
+        let open = aside(move || {
+            if !path.try_exists()? {
+                file::make(&path)?;
             }
-            let options = options(path);
-            let writer = Writer::open(&options).await?;
-            let reader = SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false).connect_lazy_with(options);
-            Ok::<_, Fault>((reader, writer))
-        };
+            let writer = Writer::open(&path)?;
+            Ok((Reader::new(path), writer))
+        });
         let (reader, writer) = open.await.map_err(|fault| fault.at(&place))?;
         Ok(Self { reader, writer, place })
     }
@@ -93,21 +96,27 @@ impl SqliteStore {
         self.writer.close().await;
     }
 
-    async fn read(&self) -> Result<Transaction<'static, Sqlite>> {
-        self.reader.begin().await.map_err(|error| Fault::from(error).at(&self.place))
+    /// Reads a row or a few, at once.
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> std::result::Result<T, Fault>) -> Result<T> {
+        self.tell(self.reader.read(read))
     }
 
-    async fn read_one(&self) -> Result<PoolConnection<Sqlite>> {
-        self.reader.acquire().await.map_err(|error| Fault::from(error).at(&self.place))
+    /// Reads many rows, on a thread for what takes long.
+    async fn read_aside<T, F>(&self, read: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> std::result::Result<T, Fault> + Send + 'static,
+    {
+        self.tell(self.reader.read_aside(read).await)
     }
 
-    async fn write(&self) -> Result<Turn> {
-        self.tell(self.writer.turn().await)
-    }
-
-    /// Keeps what was written if `done` is well, and waits until it is on the disk; else it is rolled back.
-    async fn finish<T>(&self, turn: Turn, done: std::result::Result<T, Fault>) -> Result<T> {
-        self.tell(turn.finish(done).await)
+    /// Writes, all or nothing, and waits until it is on the disk.
+    async fn write<T, F>(&self, write: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> std::result::Result<T, Fault> + Send + 'static,
+    {
+        self.tell(self.writer.write(write).await)
     }
 
     fn tell<T>(&self, done: std::result::Result<T, Fault>) -> Result<T> {
@@ -115,310 +124,269 @@ impl SqliteStore {
     }
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(false)
-        .foreign_keys(true)
-        .busy_timeout(BUSY)
-        .journal_mode(SqliteJournalMode::Wal)
-        // A killed process loses nothing with NORMAL either, but a power cut would take the last seconds with it. "This
-        // node is installed, do not install it again" and "this address is lent" must not be among them, and a few
-        // hundred syncs for a whole cluster's installation cost nothing that matters.
-        .synchronous(SqliteSynchronous::Full)
+fn connect(path: &Path) -> std::result::Result<Connection, Fault> {
+    // A connection is used by one thread at a time: SQLite's own lock around each call is not needed.
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY)?;
+    // A killed process loses nothing with `synchronous = NORMAL` either, but a power cut would take the last seconds with it. "This
+    // node is installed, do not install it again" and "this address is lent" must not be among them, and a few
+    // hundred syncs for a whole cluster's installation cost nothing that matters.
+    connection.execute_batch("PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+/// Does what waits for the disk on a thread that may wait.
+async fn aside<T, F>(work: F) -> std::result::Result<T, Fault>
+where
+    T: Send + 'static,
+    F: FnOnce() -> std::result::Result<T, Fault> + Send + 'static,
+{
+    tokio::task::spawn_blocking(work).await.map_err(|error| Fault::Io(std::io::Error::other(error)))?
+}
+
+fn closed() -> Fault {
+    Fault::Io(std::io::Error::other("it is closed already"))
 }
 
 #[async_trait]
 impl Store for SqliteStore {
     async fn nodes(&self) -> Result<Vec<Node>> {
-        let mut at = self.read().await?;
-        self.tell(nodes::all(&mut at).await)
+        self.read_aside(nodes::all).await
     }
 
     async fn reserved_addresses(&self) -> Result<Vec<(NodeName, Ipv4Addr)>> {
-        let mut at = self.read_one().await?;
-        self.tell(nodes::reserved_addresses(&mut at).await)
+        self.read_aside(nodes::reserved_addresses).await
     }
 
     async fn node(&self, name: &NodeName) -> Result<Option<Node>> {
-        let mut at = self.read().await?;
-        self.tell(nodes::one(&mut at, name).await)
+        self.read(|at| nodes::one(at, name))
     }
 
     async fn node_by_mac(&self, mac: MacAddr) -> Result<Option<Node>> {
-        let mut at = self.read().await?;
-        self.tell(nodes::by_mac(&mut at, mac).await)
+        self.read(|at| nodes::by_mac(at, mac))
     }
 
     async fn change_nodes(&self, added: &[Node], changed: &[Node]) -> Result<()> {
-        let mut at = self.write().await?;
-        let done = nodes::change(&mut at, added, changed).await;
-        self.finish(at, done).await
+        let (added, changed) = (added.to_vec(), changed.to_vec());
+        self.write(move |at| nodes::change(at, &added, &changed)).await
     }
 
     async fn remove_nodes(&self, names: &[NodeName]) -> Result<()> {
-        let mut at = self.write().await?;
-        let done = nodes::remove(&mut at, names).await;
-        self.finish(at, done).await
+        let names = names.to_vec();
+        self.write(move |at| nodes::remove(at, &names)).await
     }
 
     async fn facts(&self, node: &NodeName) -> Result<Facts> {
-        let mut at = self.read_one().await?;
-        self.tell(nodes::facts(&mut at, node).await)
+        self.read(|at| nodes::facts(at, node))
     }
 
     async fn update_facts(&self, node: &NodeName, facts: &Facts) -> Result<()> {
-        let mut at = self.write().await?;
-        let done = nodes::update_facts(&mut at, node, facts).await;
-        self.finish(at, done).await
+        let (node, facts) = (node.clone(), facts.clone());
+        self.write(move |at| nodes::update_facts(at, &node, &facts)).await
     }
 
     async fn discover(&self, seen: &Discovered) -> Result<()> {
-        let mut at = self.write().await?;
-        let done = discovered::put(&mut at, seen).await;
-        self.finish(at, done).await
+        let seen = seen.clone();
+        self.write(move |at| discovered::put(at, &seen)).await
     }
 
     async fn discovered(&self) -> Result<Vec<Discovered>> {
-        let mut at = self.read_one().await?;
-        self.tell(discovered::all(&mut at).await)
+        self.read_aside(discovered::all).await
     }
 
     async fn forget_discovered(&self, mac: MacAddr) -> Result<()> {
-        let mut at = self.write().await?;
-        let done = discovered::forget(&mut at, mac).await;
-        self.finish(at, done).await
+        self.write(move |at| discovered::forget(at, mac)).await
     }
 
     async fn groups_with_variables(&self) -> Result<Vec<GroupName>> {
-        let mut at = self.read_one().await?;
-        self.tell(nodes::groups_with_variables(&mut at).await)
+        self.read_aside(nodes::groups_with_variables).await
     }
 
     async fn group_variables(&self, group: &GroupName) -> Result<Variables> {
-        let mut at = self.read_one().await?;
-        self.tell(nodes::group_variables(&mut at, group).await)
+        self.read(|at| nodes::group_variables(at, group))
     }
 
     async fn set_group_variables(&self, group: &GroupName, variables: &Variables) -> Result<()> {
-        let mut at = self.write().await?;
-        let done = nodes::set_group_variables(&mut at, group, variables).await;
-        self.finish(at, done).await
+        let (group, variables) = (group.clone(), variables.clone());
+        self.write(move |at| nodes::set_group_variables(at, &group, &variables)).await
     }
 
     async fn assignments(&self) -> Result<Vec<Assignment>> {
-        let mut at = self.read_one().await?;
-        self.tell(nodes::assignments(&mut at).await)
+        self.read_aside(nodes::assignments).await
     }
 
     async fn assignment(&self, node: &NodeName) -> Result<Option<Assignment>> {
-        let mut at = self.read_one().await?;
-        self.tell(nodes::assignment(&mut at, node).await)
+        self.read(|at| nodes::assignment(at, node))
     }
 
     async fn assign(&self, assignments: &[Assignment]) -> Result<()> {
-        let mut at = self.write().await?;
-        let done = nodes::assign(&mut at, assignments).await;
-        self.finish(at, done).await
+        let assignments = assignments.to_vec();
+        self.write(move |at| nodes::assign(at, &assignments)).await
     }
 
     async fn unassign(&self, nodes: &[NodeName]) -> Result<()> {
-        let mut at = self.write().await?;
-        let done = nodes::unassign(&mut at, nodes).await;
-        self.finish(at, done).await
+        let nodes = nodes.to_vec();
+        self.write(move |at| nodes::unassign(at, &nodes)).await
     }
 
     async fn arm(&self, node: &NodeName, order: &Order, now: OffsetDateTime) -> Result<Attempt> {
-        let mut at = self.write().await?;
-        let done = attempts::arm(&mut at, node, order, now).await;
-        self.finish(at, done).await
+        let (node, order) = (node.clone(), order.clone());
+        self.write(move |at| attempts::arm(at, &node, &order, now)).await
     }
 
     async fn attempt(&self, id: AttemptId) -> Result<Option<Attempt>> {
-        let mut at = self.read_one().await?;
-        self.tell(attempts::one(&mut at, id).await)
+        self.read(|at| attempts::one(at, id))
     }
 
     async fn last_attempt(&self, node: &NodeName) -> Result<Option<Attempt>> {
-        let mut at = self.read_one().await?;
-        self.tell(attempts::last(&mut at, node).await)
+        self.read(|at| attempts::last(at, node))
     }
 
     async fn attempts(&self, node: Option<&NodeName>) -> Result<Vec<Attempt>> {
-        let mut at = self.read_one().await?;
-        self.tell(attempts::all(&mut at, node).await)
+        let node = node.cloned();
+        self.read_aside(move |at| attempts::all(at, node.as_ref())).await
     }
 
     async fn histories(&self, nodes: &[NodeName]) -> Result<BTreeMap<NodeName, Vec<Attempt>>> {
-        let mut at = self.read().await?;
-        self.tell(attempts::histories(&mut at, nodes).await)
+        let nodes = nodes.to_vec();
+        self.read_aside(move |at| attempts::histories(at, &nodes)).await
     }
 
     async fn last_attempts(&self) -> Result<Vec<Attempt>> {
-        let mut at = self.read_one().await?;
-        self.tell(attempts::last_of_each(&mut at).await)
+        self.read_aside(attempts::last_of_each).await
     }
 
     async fn save_attempt_with(&self, attempt: &Attempt, along: &Along, now: OffsetDateTime) -> Result<()> {
-        let mut at = self.write().await?;
-        let done = attempts::save(&mut at, attempt, along, now).await;
-        self.finish(at, done).await
+        let (attempt, along) = (attempt.clone(), along.clone());
+        self.write(move |at| attempts::save(at, &attempt, &along, now)).await
     }
 
     async fn arm_and(&self, arming: &Arming<'_>, now: OffsetDateTime) -> Result<Attempt> {
-        let mut at = self.write().await?;
-        let done = attempts::arm_and(&mut at, arming, now).await;
-        self.finish(at, done).await
+        let Arming { node, order, after, cycle, why } = arming.clone();
+        let (node, order, after) = (node.clone(), order.clone(), after.cloned());
+        self.write(move |at| attempts::arm_and(at, &Arming { node: &node, order: &order, after: after.as_ref(), cycle, why }, now)).await
     }
 
     async fn prune_attempts(&self, before: OffsetDateTime, kept: Kept) -> Result<u64> {
-        let mut at = self.write().await?;
-        let done = attempts::prune(&mut at, before, kept).await;
-        self.finish(at, done).await
+        self.write(move |at| attempts::prune(at, before, kept)).await
     }
 
     async fn append_log(&self, attempt: AttemptId, lines: &[LogLine]) -> Result<()> {
-        let mut at = self.write().await?;
-        let done = log::append(&mut at, attempt, lines).await;
-        self.finish(at, done).await
+        let lines = lines.to_vec();
+        self.write(move |at| log::append(at, attempt, &lines)).await
     }
 
     async fn log(&self, attempt: AttemptId, after: u64, limit: u32) -> Result<Vec<LogLine>> {
-        let mut at = self.read_one().await?;
-        self.tell(log::after(&mut at, attempt, after, limit).await)
+        self.read_aside(move |at| log::after(at, attempt, after, limit)).await
     }
 
     async fn last_log(&self, attempt: AttemptId, limit: u32) -> Result<Vec<LogLine>> {
-        let mut at = self.read_one().await?;
-        self.tell(log::last_lines(&mut at, attempt, limit).await)
+        self.read_aside(move |at| log::last_lines(at, attempt, limit)).await
     }
 
     async fn add_events(&self, events: &[Occurrence], now: OffsetDateTime) -> Result<()> {
-        let mut at = self.write().await?;
-        let done = events::add(&mut at, events, now).await;
-        self.finish(at, done).await
+        let events = events.to_vec();
+        self.write(move |at| events::add(at, &events, now)).await
     }
 
     async fn events(&self, after: u64, limit: u32) -> Result<Vec<Occurrence>> {
-        let mut at = self.read_one().await?;
-        self.tell(events::after(&mut at, after, limit).await)
+        self.read_aside(move |at| events::after(at, after, limit)).await
     }
 
     async fn last_event(&self) -> Result<u64> {
-        let mut at = self.read_one().await?;
-        self.tell(events::last(&mut at).await)
+        self.read(events::last)
     }
 
     async fn prune_events(&self, before: OffsetDateTime, most: u64) -> Result<u64> {
-        let mut at = self.write().await?;
-        let done = events::prune(&mut at, before, most).await;
-        self.finish(at, done).await
+        self.write(move |at| events::prune(at, before, most)).await
     }
 
     async fn outbox(&self, now: OffsetDateTime, limit: u32) -> Result<Vec<Outgoing>> {
-        let mut at = self.read_one().await?;
-        self.tell(outbox::due(&mut at, now, limit).await)
+        self.read_aside(move |at| outbox::due(at, now, limit)).await
     }
 
     async fn put_work(&self, work: &Work, due: OffsetDateTime) -> Result<()> {
-        let mut at = self.write().await?;
-        let done = outbox::put(&mut at, work, due).await;
-        self.finish(at, done).await
+        let work = work.clone();
+        self.write(move |at| outbox::put(at, &work, due)).await
     }
 
     async fn keep_work(&self, outgoing: &Outgoing) -> Result<()> {
-        let mut at = self.write().await?;
-        let done = outbox::keep(&mut at, outgoing).await;
-        self.finish(at, done).await
+        let outgoing = outgoing.clone();
+        self.write(move |at| outbox::keep(at, &outgoing)).await
     }
 
     async fn end_work(&self, id: i64, events: &[Occurrence], now: OffsetDateTime) -> Result<()> {
-        let mut at = self.write().await?;
-        let done = outbox::end(&mut at, id, events, now).await;
-        self.finish(at, done).await
+        let events = events.to_vec();
+        self.write(move |at| outbox::end(at, id, &events, now)).await
     }
 
     async fn rollouts(&self) -> Result<Vec<Rollout>> {
-        let mut at = self.read_one().await?;
-        self.tell(rollouts::all(&mut at).await)
+        self.read_aside(rollouts::all).await
     }
 
     async fn add_rollout(&self, rollout: &Rollout, along: &Along, now: OffsetDateTime) -> Result<Rollout> {
-        let mut at = self.write().await?;
-        let done = rollouts::add(&mut at, rollout, along, now).await;
-        self.finish(at, done).await
+        let (rollout, along) = (rollout.clone(), along.clone());
+        self.write(move |at| rollouts::add(at, &rollout, &along, now)).await
     }
 
     async fn save_rollout(&self, rollout: &Rollout, along: &Along, now: OffsetDateTime) -> Result<()> {
-        let mut at = self.write().await?;
-        let done = rollouts::save(&mut at, rollout, along, now).await;
-        self.finish(at, done).await
+        let (rollout, along) = (rollout.clone(), along.clone());
+        self.write(move |at| rollouts::save(at, &rollout, &along, now)).await
     }
 
     async fn power(&self) -> Result<BTreeMap<NodeName, Power>> {
-        let mut at = self.read_one().await?;
-        self.tell(power::all(&mut at).await)
+        self.read_aside(power::all).await
     }
 
     async fn power_of(&self, node: &NodeName) -> Result<Option<Power>> {
-        let mut at = self.read_one().await?;
-        self.tell(power::of(&mut at, node).await)
+        self.read(|at| power::of(at, node))
     }
 
     async fn set_power(&self, nodes: &[(NodeName, Option<Power>)]) -> Result<()> {
-        let mut at = self.write().await?;
-        let done = power::set(&mut at, nodes).await;
-        self.finish(at, done).await
+        let nodes = nodes.to_vec();
+        self.write(move |at| power::set(at, &nodes)).await
     }
 
     async fn sightings(&self) -> Result<Vec<Sighting>> {
-        let mut at = self.read_one().await?;
-        self.tell(diskless::sightings(&mut at).await)
+        self.read_aside(diskless::sightings).await
     }
 
     async fn put_sighting(&self, seen: &Sighting) -> Result<()> {
-        let mut at = self.write().await?;
-        let done = diskless::put_sighting(&mut at, seen).await;
-        self.finish(at, done).await
+        let seen = seen.clone();
+        self.write(move |at| diskless::put_sighting(at, &seen)).await
     }
 
     async fn packages(&self, node: &NodeName) -> Result<Option<NodePackages>> {
-        let mut at = self.read_one().await?;
-        self.tell(packages::packages(&mut at, node).await)
+        let node = node.clone();
+        self.read_aside(move |at| packages::packages(at, &node)).await
     }
 
     async fn put_packages(&self, told: &NodePackages) -> Result<()> {
-        let mut at = self.write().await?;
-        let done = packages::put_packages(&mut at, told).await;
-        self.finish(at, done).await
+        let told = Report::from(told);
+        self.write(move |at| packages::put_packages(at, &told)).await
     }
 
     async fn host_keys(&self, node: &NodeName) -> Result<Vec<HostKey>> {
-        let mut at = self.read_one().await?;
-        self.tell(diskless::host_keys(&mut at, node).await)
+        self.read(|at| diskless::host_keys(at, node))
     }
 
     async fn keep_host_keys(&self, node: &NodeName, keys: &[HostKey]) -> Result<Vec<HostKey>> {
-        let mut at = self.write().await?;
-        let done = diskless::keep_host_keys(&mut at, node, keys).await;
-        self.finish(at, done).await
+        let (node, keys) = (node.clone(), keys.to_vec());
+        self.write(move |at| diskless::keep_host_keys(at, &node, &keys)).await
     }
 
     async fn leases(&self) -> Result<Vec<Lease>> {
-        let mut at = self.read_one().await?;
-        self.tell(leases::all(&mut at).await)
+        self.read_aside(leases::all).await
     }
 
     async fn put_lease(&self, lease: &Lease) -> Result<()> {
-        let mut at = self.write().await?;
-        let done = leases::put(&mut at, lease).await;
-        self.finish(at, done).await
+        let lease = lease.clone();
+        self.write(move |at| leases::put(at, &lease)).await
     }
 
     async fn end_lease(&self, mac: MacAddr) -> Result<()> {
-        let mut at = self.write().await?;
-        let done = leases::end(&mut at, mac).await;
-        self.finish(at, done).await
+        self.write(move |at| leases::end(at, mac)).await
     }
 }
 

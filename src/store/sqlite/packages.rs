@@ -1,22 +1,41 @@
 //! The packages that nodes reported last.
 
-use sqlx::{Row, SqliteConnection};
+use rusqlite::Connection;
+use time::OffsetDateTime;
 
 use super::fault::Fault;
 use super::nodes::must_exist;
-use super::rows::{Columns, nanoseconds};
+use super::rows::{execute, nanoseconds, query_first};
+use crate::domain::attempt::AttemptId;
 use crate::domain::checksum::Sha256;
+use crate::domain::mirror::PackageFormat;
 use crate::domain::name::NodeName;
 use crate::domain::package::{Installed, Package};
 use crate::store::NodePackages;
 
-pub async fn packages(at: &mut SqliteConnection, node: &NodeName) -> Result<Option<NodePackages>, Fault> {
+/// A report as it is kept. It is made before its turn to be written comes, since everybody else waits during that.
+pub struct Report {
+    node: NodeName,
+    attempt: AttemptId,
+    at: OffsetDateTime,
+    format: PackageFormat,
+    text: String,
+    digest: Sha256,
+}
+
+impl From<&NodePackages> for Report {
+    fn from(told: &NodePackages) -> Self {
+        let text: String = told.packages.iter().map(line).collect();
+        let digest = Sha256::of(text.as_bytes());
+        Self { node: told.node.clone(), attempt: told.attempt, at: told.at, format: told.format, text, digest }
+    }
+}
+
+pub fn packages(at: &Connection, node: &NodeName) -> Result<Option<NodePackages>, Fault> {
     let sql = "SELECT node, attempt, at, format, packages FROM node_packages
                JOIN package_lists ON package_lists.digest = node_packages.digest WHERE node = $1";
-    let row = sqlx::query(sql).bind(node.as_str()).fetch_optional(at).await?;
-    let read = |row: &sqlx::sqlite::SqliteRow| {
-        let columns = Columns::of(row, "node_packages");
-        let packages: String = row.try_get("packages")?;
+    query_first(at, "node_packages", sql, [node.as_str()], |columns| {
+        let packages: String = columns.get("packages")?;
         Ok(NodePackages {
             node: columns.text("node")?,
             attempt: columns.count("attempt")?,
@@ -24,30 +43,18 @@ pub async fn packages(at: &mut SqliteConnection, node: &NodeName) -> Result<Opti
             format: columns.text("format")?,
             packages: packages.lines().filter_map(of_line).collect(),
         })
-    };
-    row.as_ref().map(read).transpose()
+    })
 }
 
-pub async fn put_packages(at: &mut SqliteConnection, told: &NodePackages) -> Result<(), Fault> {
-    must_exist(at, &told.node).await?;
-    let text: String = told.packages.iter().map(line).collect();
-    let digest = Sha256::of(text.as_bytes()).to_string();
-    sqlx::query("INSERT INTO package_lists (digest, packages) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING")
-        .bind(&digest)
-        .bind(&text)
-        .execute(&mut *at)
-        .await?;
+pub fn put_packages(at: &Connection, told: &Report) -> Result<(), Fault> {
+    must_exist(at, &told.node)?;
+    let digest = told.digest.to_string();
+    let sql = "INSERT INTO package_lists (digest, packages) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING";
+    execute(at, sql, [&digest, &told.text])?;
     let sql = "INSERT INTO node_packages (node, attempt, at, format, digest) VALUES ($1, $2, $3, $4, $5)
                ON CONFLICT (node) DO UPDATE SET attempt = excluded.attempt, at = excluded.at, format = excluded.format, digest = excluded.digest";
-    sqlx::query(sql)
-        .bind(told.node.as_str())
-        .bind(told.attempt)
-        .bind(nanoseconds(told.at))
-        .bind(told.format.to_string())
-        .bind(&digest)
-        .execute(&mut *at)
-        .await?;
-    sqlx::query("DELETE FROM package_lists WHERE digest NOT IN (SELECT digest FROM node_packages)").execute(at).await?;
+    execute(at, sql, (told.node.as_str(), told.attempt, nanoseconds(told.at), told.format.to_string(), &digest))?;
+    execute(at, "DELETE FROM package_lists WHERE digest NOT IN (SELECT digest FROM node_packages)", [])?;
     Ok(())
 }
 
@@ -109,13 +116,15 @@ mod tests {
             store.put_packages(&told(node, version)).await.unwrap();
         }
         assert_eq!(store.packages(&nodes[0].name).await.unwrap(), Some(told("node07", "2")));
-        let lists = || async {
-            let mut at = store.read_one().await.unwrap();
-            sqlx::query("SELECT digest FROM package_lists").fetch_all(&mut *at).await.unwrap().len()
+        let lists = || {
+            store
+                .read(|at| crate::store::sqlite::rows::query_all(at, "lists", "SELECT 1 FROM package_lists", [], |_| Ok(())))
+                .unwrap()
+                .len()
         };
-        assert_eq!(lists().await, 2);
+        assert_eq!(lists(), 2);
         store.put_packages(&told("node08", "2")).await.unwrap();
-        assert_eq!(lists().await, 1, "a list that nobody has is gone");
+        assert_eq!(lists(), 1, "a list that nobody has is gone");
         store.remove_nodes(&[nodes[0].name.clone()]).await.unwrap();
         assert_eq!(store.packages(&nodes[0].name).await.unwrap(), None);
     }

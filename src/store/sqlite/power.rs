@@ -2,41 +2,32 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::SqliteConnection;
+use rusqlite::Connection;
 
 use super::fault::Fault;
 use super::nodes::must_exist;
-use super::rows::{Columns, json};
+use super::rows::{execute, json, query_all, query_first};
 use crate::domain::name::NodeName;
 use crate::domain::power::Power;
 
 const WHAT: &str = "power settings";
 
-pub async fn all(at: &mut SqliteConnection) -> Result<BTreeMap<NodeName, Power>, Fault> {
-    let rows = sqlx::query("SELECT node, settings FROM power").fetch_all(at).await?;
-    let mut settings = BTreeMap::new();
-    for row in &rows {
-        let columns = Columns::of(row, WHAT);
-        settings.insert(columns.text("node")?, columns.json("settings")?);
-    }
-    Ok(settings)
+pub fn all(at: &Connection) -> Result<BTreeMap<NodeName, Power>, Fault> {
+    let read =
+        query_all(at, WHAT, "SELECT node, settings FROM power", [], |columns| Ok((columns.text("node")?, columns.json("settings")?)));
+    Ok(read?.into_iter().collect())
 }
 
-pub async fn of(at: &mut SqliteConnection, node: &NodeName) -> Result<Option<Power>, Fault> {
-    let row = sqlx::query("SELECT settings FROM power WHERE node = $1").bind(node.as_str()).fetch_optional(at).await?;
-    row.as_ref().map(|row| Columns::of(row, WHAT).json("settings")).transpose()
+pub fn of(at: &Connection, node: &NodeName) -> Result<Option<Power>, Fault> {
+    query_first(at, WHAT, "SELECT settings FROM power WHERE node = $1", [node.as_str()], |columns| columns.json("settings"))
 }
 
-pub async fn set(at: &mut SqliteConnection, nodes: &[(NodeName, Option<Power>)]) -> Result<(), Fault> {
+pub fn set(at: &Connection, nodes: &[(NodeName, Option<Power>)]) -> Result<(), Fault> {
     for (node, power) in nodes {
-        must_exist(at, node).await?;
-        sqlx::query("DELETE FROM power WHERE node = $1").bind(node.as_str()).execute(&mut *at).await?;
+        must_exist(at, node)?;
+        execute(at, "DELETE FROM power WHERE node = $1", [node.as_str()])?;
         if let Some(power) = power {
-            sqlx::query("INSERT INTO power (node, settings) VALUES ($1, $2)")
-                .bind(node.as_str())
-                .bind(json(WHAT, power)?)
-                .execute(&mut *at)
-                .await?;
+            execute(at, "INSERT INTO power (node, settings) VALUES ($1, $2)", (node.as_str(), json(WHAT, power)?))?;
         }
     }
     Ok(())

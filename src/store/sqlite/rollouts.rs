@@ -1,61 +1,44 @@
 //! Rollouts.
 
-use sqlx::SqliteConnection;
+use rusqlite::Connection;
 use time::OffsetDateTime;
 
 use super::fault::Fault;
-use super::rows::{Columns, json, number};
+use super::rows::{execute, json, next_number, number, query_all};
 use super::{events, outbox};
 use crate::domain::rollout::Rollout;
 use crate::store::{Along, Error, MAX_ROLLOUTS};
 
 const WHAT: &str = "rollouts";
 
-pub async fn all(at: &mut SqliteConnection) -> Result<Vec<Rollout>, Fault> {
-    let rows = sqlx::query("SELECT rollout FROM rollouts ORDER BY id DESC").fetch_all(at).await?;
-    rows.iter().map(|row| Columns::of(row, WHAT).json("rollout")).collect()
+pub fn all(at: &Connection) -> Result<Vec<Rollout>, Fault> {
+    query_all(at, WHAT, "SELECT rollout FROM rollouts ORDER BY id DESC", [], |columns| columns.json("rollout"))
 }
 
 /// Keeps it as the newest, and forgets the oldest of those that are over and more than are kept.
-pub async fn add(at: &mut SqliteConnection, rollout: &Rollout, along: &Along, now: OffsetDateTime) -> Result<Rollout, Fault> {
-    let sql = "UPDATE counters SET value = value + 1 WHERE name = 'rollout' RETURNING value";
-    let row = sqlx::query(sql).fetch_one(&mut *at).await?;
-    let added = Rollout { id: Columns::of(&row, "counters").count("value")?, revision: 1, ..rollout.clone() };
-    sqlx::query("INSERT INTO rollouts (id, revision, state, rollout) VALUES ($1, $2, $3, $4)")
-        .bind(number(added.id))
-        .bind(added.revision)
-        .bind(added.state.to_string())
-        .bind(json(WHAT, &added)?)
-        .execute(&mut *at)
-        .await?;
-    sqlx::query("DELETE FROM rollouts WHERE id <= $1 AND state IN ('done', 'aborted')")
-        .bind(number(added.id.saturating_sub(MAX_ROLLOUTS)))
-        .execute(&mut *at)
-        .await?;
-    write_along(at, along, now).await?;
+pub fn add(at: &Connection, rollout: &Rollout, along: &Along, now: OffsetDateTime) -> Result<Rollout, Fault> {
+    let added = Rollout { id: next_number(at, "rollout")?, revision: 1, ..rollout.clone() };
+    let sql = "INSERT INTO rollouts (id, revision, state, rollout) VALUES ($1, $2, $3, $4)";
+    execute(at, sql, (number(added.id), added.revision, added.state.to_string(), json(WHAT, &added)?))?;
+    let sql = "DELETE FROM rollouts WHERE id <= $1 AND state IN ('done', 'aborted')";
+    execute(at, sql, [number(added.id.saturating_sub(MAX_ROLLOUTS))])?;
+    write_along(at, along, now)?;
     Ok(added)
 }
 
-pub async fn save(at: &mut SqliteConnection, rollout: &Rollout, along: &Along, now: OffsetDateTime) -> Result<(), Fault> {
+pub fn save(at: &Connection, rollout: &Rollout, along: &Along, now: OffsetDateTime) -> Result<(), Fault> {
     let saved = Rollout { revision: rollout.revision + 1, ..rollout.clone() };
     let sql = "UPDATE rollouts SET revision = $1, state = $2, rollout = $3 WHERE id = $4 AND revision = $5";
-    let done = sqlx::query(sql)
-        .bind(saved.revision)
-        .bind(saved.state.to_string())
-        .bind(json(WHAT, &saved)?)
-        .bind(number(saved.id))
-        .bind(rollout.revision)
-        .execute(&mut *at)
-        .await?;
-    if done.rows_affected() == 0 {
+    let row = (saved.revision, saved.state.to_string(), json(WHAT, &saved)?, number(saved.id), rollout.revision);
+    if execute(at, sql, row)? == 0 {
         return Err(Error::StaleRollout(rollout.id).into());
     }
-    write_along(at, along, now).await
+    write_along(at, along, now)
 }
 
-async fn write_along(at: &mut SqliteConnection, along: &Along, now: OffsetDateTime) -> Result<(), Fault> {
+fn write_along(at: &Connection, along: &Along, now: OffsetDateTime) -> Result<(), Fault> {
     for work in &along.works {
-        outbox::put(at, work, now).await?;
+        outbox::put(at, work, now)?;
     }
-    events::add(at, &along.events, now).await
+    events::add(at, &along.events, now)
 }

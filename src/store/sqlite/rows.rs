@@ -1,63 +1,120 @@
-//! Columns to values and back.
+//! Statements, columns to values and back.
+//!
+//! Every statement is prepared once for each connection and kept there: making it from its text takes longer than running it.
 
 use std::str::FromStr;
 
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, Params, Row};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, Error as _};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 use time::OffsetDateTime;
 
 use super::fault::Fault;
 
 /// One row of a kind of record, which the messages name.
 pub struct Columns<'a> {
-    row: &'a SqliteRow,
+    row: &'a Row<'a>,
     what: &'static str,
 }
 
-impl<'a> Columns<'a> {
-    /// `what` is the kind of record: `node`, `attempt`.
-    pub fn of(row: &'a SqliteRow, what: &'static str) -> Self {
-        Self { row, what }
+impl Columns<'_> {
+    /// As SQLite holds it.
+    pub fn get<T: FromSql>(&self, column: &'static str) -> Result<T, Fault> {
+        Ok(self.row.get(column)?)
     }
 
     /// Text that a type reads.
     pub fn text<T: FromStr<Err: std::fmt::Display>>(&self, column: &'static str) -> Result<T, Fault> {
-        self.parse(column, self.row.try_get(column)?)
+        self.str(column)?.parse().map_err(|error| self.bad(column, &error))
     }
 
     /// Text that a type reads, or NULL.
     pub fn maybe<T: FromStr<Err: std::fmt::Display>>(&self, column: &'static str) -> Result<Option<T>, Fault> {
-        let text: Option<&str> = self.row.try_get(column)?;
-        text.map(|text| self.parse(column, text)).transpose()
+        let text = self.row.get_ref(column)?.as_str_or_null().map_err(|error| self.bad(column, &error))?;
+        text.map(|text| text.parse().map_err(|error| self.bad(column, &error))).transpose()
     }
 
     /// JSON.
     pub fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, Fault> {
-        let text: &str = self.row.try_get(column)?;
-        serde_json::from_str(text).map_err(|error| Fault::Record(self.what, error))
+        serde_json::from_str(self.str(column)?).map_err(|error| Fault::Record(self.what, error))
     }
 
     /// A moment.
     pub fn time(&self, column: &'static str) -> Result<OffsetDateTime, Fault> {
-        let nanoseconds: i64 = self.row.try_get(column)?;
+        let nanoseconds: i64 = self.get(column)?;
         OffsetDateTime::from_unix_timestamp_nanos(nanoseconds.into()).map_err(|error| self.bad(column, &error))
     }
 
     /// A number that is never negative.
     pub fn count<T: TryFrom<i64, Error: std::fmt::Display>>(&self, column: &'static str) -> Result<T, Fault> {
-        let number: i64 = self.row.try_get(column)?;
-        T::try_from(number).map_err(|error| self.bad(column, &error))
+        T::try_from(self.get(column)?).map_err(|error| self.bad(column, &error))
     }
 
-    fn parse<T: FromStr<Err: std::fmt::Display>>(&self, column: &str, text: &str) -> Result<T, Fault> {
-        text.parse().map_err(|error| self.bad(column, &error))
+    fn str(&self, column: &'static str) -> Result<&str, Fault> {
+        self.row.get_ref(column)?.as_str().map_err(|error| self.bad(column, &error))
     }
 
     fn bad(&self, column: &str, error: &dyn std::fmt::Display) -> Fault {
         Fault::Record(self.what, serde_json::Error::custom(format!("{column}: {error}")))
     }
+}
+
+/// All rows that `sql` finds; `what` is the kind of record: `nodes`, `attempts`.
+pub fn query_all<T>(
+    at: &Connection,
+    what: &'static str,
+    sql: &str,
+    params: impl Params,
+    read: impl Fn(&Columns<'_>) -> Result<T, Fault>,
+) -> Result<Vec<T>, Fault> {
+    let mut statement = at.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut found = vec![];
+    while let Some(row) = rows.next()? {
+        found.push(read(&Columns { row, what })?);
+    }
+    Ok(found)
+}
+
+/// The first row that `sql` finds.
+pub fn query_first<T>(
+    at: &Connection,
+    what: &'static str,
+    sql: &str,
+    params: impl Params,
+    read: impl Fn(&Columns<'_>) -> Result<T, Fault>,
+) -> Result<Option<T>, Fault> {
+    let mut statement = at.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    rows.next()?.map(|row| read(&Columns { row, what })).transpose()
+}
+
+/// The row that `sql` always finds.
+pub fn query_one<T>(
+    at: &Connection,
+    what: &'static str,
+    sql: &str,
+    params: impl Params,
+    read: impl Fn(&Columns<'_>) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    query_first(at, what, sql, params, read)?.ok_or_else(|| rusqlite::Error::QueryReturnedNoRows.into())
+}
+
+/// True if `sql` finds something.
+pub fn exists(at: &Connection, sql: &str, params: impl Params) -> Result<bool, Fault> {
+    Ok(at.prepare_cached(sql)?.exists(params)?)
+}
+
+/// Changes something; returns how many rows it changed.
+pub fn execute(at: &Connection, sql: &str, params: impl Params) -> Result<usize, Fault> {
+    Ok(at.prepare_cached(sql)?.execute(params)?)
+}
+
+/// The next number of a counter, which is never given again.
+pub fn next_number<T: TryFrom<i64, Error: std::fmt::Display>>(at: &Connection, counter: &str) -> Result<T, Fault> {
+    let sql = "UPDATE counters SET value = value + 1 WHERE name = $1 RETURNING value";
+    query_one(at, "counters", sql, [counter], |columns| columns.count("value"))
 }
 
 /// A value as JSON.

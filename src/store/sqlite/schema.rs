@@ -1,8 +1,6 @@
 //! Bringing the tables up to date.
-//!
-//! Not sqlx's own migrator: on SQLite it takes no lock, so two processes that start together would both create the tables.
 
-use sqlx::{Connection, Row, SqliteConnection};
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::fault::Fault;
 
@@ -18,37 +16,33 @@ const MIGRATIONS: [&str; 5] = [
 pub const KNOWN: i64 = MIGRATIONS.len() as i64;
 
 /// Applies the migrations that are missing, all in one transaction. Refuses tables of a newer kickctl.
-pub async fn migrate(connection: &mut SqliteConnection) -> Result<(), Fault> {
+pub fn migrate(connection: &mut Connection) -> Result<(), Fault> {
     // The usual case needs no write lock.
-    if version(connection).await? == KNOWN {
+    if version(connection)? == KNOWN {
         return Ok(());
     }
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let found = version(&mut transaction).await?;
+    // Of two processes that start together, the later one waits here and then finds the tables made.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = version(&transaction)?;
     if found > KNOWN {
         return Err(Fault::Newer { found, known: KNOWN });
     }
     if found == 0 {
-        sqlx::raw_sql("CREATE TABLE schema_version (version BIGINT NOT NULL); INSERT INTO schema_version (version) VALUES (0)")
-            .execute(&mut *transaction)
-            .await?;
+        transaction
+            .execute_batch("CREATE TABLE schema_version (version BIGINT NOT NULL); INSERT INTO schema_version (version) VALUES (0)")?;
     }
     for (at, migration) in (0..).zip(MIGRATIONS) {
         if at >= found {
-            sqlx::raw_sql(migration).execute(&mut *transaction).await?;
+            transaction.execute_batch(migration)?;
         }
     }
-    sqlx::query("UPDATE schema_version SET version = $1").bind(KNOWN).execute(&mut *transaction).await?;
-    transaction.commit().await?;
+    transaction.execute("UPDATE schema_version SET version = $1", [KNOWN])?;
+    transaction.commit()?;
     Ok(())
 }
 
 /// The version of the tables; 0 if there are none.
-async fn version(at: &mut SqliteConnection) -> Result<i64, Fault> {
-    // The one statement that PostgreSQL spells differently (information_schema.tables).
-    let exists = sqlx::query("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").fetch_optional(&mut *at).await?;
-    if exists.is_none() {
-        return Ok(0);
-    }
-    Ok(sqlx::query("SELECT version FROM schema_version").fetch_one(at).await?.try_get(0)?)
+fn version(at: &Connection) -> Result<i64, Fault> {
+    let exists = at.prepare("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'")?.exists([])?;
+    Ok(if exists { at.query_row("SELECT version FROM schema_version", [], |row| row.get(0))? } else { 0 })
 }

@@ -262,9 +262,7 @@ async fn an_address_is_lent_once() {
 #[tokio::test]
 async fn a_newer_schema_is_refused_and_left_alone() {
     let (folder, store) = fresh().await;
-    let mut turn = store.writer.turn().await.unwrap();
-    sqlx::query("UPDATE schema_version SET version = 99").execute(&mut *turn).await.unwrap();
-    turn.finish(Ok(())).await.unwrap();
+    store.write(|at| rows::execute(at, "UPDATE schema_version SET version = 99", [])).await.unwrap();
     store.close().await;
     let told = SqliteStore::open(&folder.path().join("state.db")).await.unwrap_err().to_string();
     assert!(told.contains("written by a newer kickctl (its tables are of version 99, this one knows 5)"), "{told}");
@@ -433,4 +431,86 @@ async fn a_writer_whose_caller_goes_away_takes_nobody_with_it() {
     }
     let names: Vec<String> = store.nodes().await.unwrap().iter().map(|node| node.name.to_string()).collect();
     assert_eq!(names.iter().filter(|name| name.starts_with("stays")).count(), 40, "{names:?}");
+}
+
+/// Keeps the thread that writes busy until it is told to go on, so that what is asked meanwhile shares a commit.
+fn hold(store: &SqliteStore) -> (impl Future<Output = Result<()>> + use<>, std::sync::mpsc::Sender<()>) {
+    let (go, wait) = std::sync::mpsc::channel();
+    let store = store.clone();
+    (async move { store.write(move |_| wait.recv().map_err(|_| closed())).await }, go)
+}
+
+#[tokio::test]
+async fn of_many_writers_who_fails_panics_or_goes_away_takes_nobody_with_it() {
+    let (_folder, store) = fresh().await;
+    store.add_nodes(&[node("first", 1)]).await.unwrap();
+    let (held, go) = hold(&store);
+    let mut held = std::pin::pin!(held);
+    assert!(futures::poll!(held.as_mut()).is_pending());
+    let many: Vec<Node> = (10..60).map(|number| node(&format!("n{number}"), number)).collect();
+    let mut adding: Vec<_> = many.iter().map(|node| Box::pin(store.add_nodes(std::slice::from_ref(node)))).collect();
+    for asked in &mut adding {
+        assert!(futures::poll!(asked.as_mut()).is_pending());
+    }
+    drop(adding.remove(7));
+    let taken = [Node { macs: vec![mac(900), mac(1)], ..node("fails", 2) }];
+    let fails = store.add_nodes(&taken);
+    let panics = store.write(|at| -> std::result::Result<(), Fault> {
+        nodes::change(at, &[node("panics", 3)], &[])?;
+        panic!("this is a test")
+    });
+    let release = async { go.send(()).unwrap() };
+    let (held, added, failed, panicked, ()) = tokio::join!(held, futures::future::join_all(adding), fails, panics, release);
+    held.unwrap();
+    assert!(added.iter().all(|done| done.is_ok()), "{added:?}");
+    assert!(matches!(failed, Err(Error::Taken { .. })), "{failed:?}");
+    assert!(panicked.unwrap_err().to_string().contains("a fault in kickctl"));
+    let expected: Vec<NodeName> = [name("first")].into_iter().chain(many.into_iter().map(|node| node.name)).collect();
+    let there: Vec<NodeName> = store.nodes().await.unwrap().into_iter().map(|node| node.name).collect();
+    assert_eq!(there, expected.into_iter().filter(|node| *node != name("n17")).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn when_the_disk_is_full_nobody_is_told_that_it_was_written() {
+    let (_folder, store) = fresh().await;
+    let lease = |last| Lease { mac: mac(last), address: Ipv4Addr::from(0x0a00_0000 + u32::from(last)), expires: NOW };
+    store.put_lease(&lease(1)).await.unwrap();
+    // SQLite takes the size of now for the smallest that is possible.
+    store.write(|at| Ok(at.execute_batch("PRAGMA max_page_count = 1")?)).await.unwrap();
+    let (held, go) = hold(&store);
+    let (before, after) = (lease(2), lease(3));
+    let large = store.write(|at| {
+        let sql = "INSERT INTO group_variables (name, variables) VALUES ('large', $1)";
+        rows::execute(at, sql, ["x".repeat(1 << 20)])
+    });
+    let release = async { go.send(()).unwrap() };
+    let (held, before, large, after, ()) = tokio::join!(held, store.put_lease(&before), large, store.put_lease(&after), release);
+    assert!(large.unwrap_err().to_string().contains("full"));
+    let told = [before.is_ok(), after.is_ok()];
+    let kept: Vec<Lease> = store.leases().await.unwrap();
+    assert_eq!(told, [2, 3].map(|last| kept.contains(&lease(last))), "{before:?} {after:?} {held:?}");
+    store.write(|at| Ok(at.execute_batch("PRAGMA max_page_count = 100000")?)).await.unwrap();
+    store.put_lease(&lease(4)).await.unwrap();
+    assert!(store.leases().await.unwrap().contains(&lease(4)));
+}
+
+#[tokio::test]
+async fn what_was_asked_before_closing_is_kept_in_one_file_and_later_asking_fails() {
+    let (folder, store) = fresh().await;
+    let (held, go) = hold(&store);
+    let nodes = [node("a", 1)];
+    let release = async { go.send(()).unwrap() };
+    let (held, added, (), ()) = tokio::join!(held, store.add_nodes(&nodes), store.close(), release);
+    held.unwrap();
+    added.unwrap();
+    let left: Vec<_> = folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["state.db"]);
+    for told in
+        [store.node(&nodes[0].name).await.unwrap_err(), store.nodes().await.unwrap_err(), store.add_nodes(&nodes).await.unwrap_err()]
+    {
+        assert!(told.to_string().ends_with("state.db: it is closed already"), "{told}");
+    }
+    store.close().await;
+    let again = SqliteStore::open(&folder.path().join("state.db")).await.unwrap();
+    assert_eq!(again.nodes().await.unwrap(), nodes);
 }
