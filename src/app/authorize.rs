@@ -30,11 +30,11 @@ pub(super) async fn authorize(head: &Head, token: &str, request: Request, peer: 
     if purpose != purpose_of(request) {
         return refuse("the token is for something else");
     }
-    let Some(attempt) = head.store.attempt(id).await? else { return refuse("its attempt was removed") };
-    let Some(node) = head.store.node(&attempt.node).await? else { return refuse("its node was removed") };
-    if head.last_attempt(&node).await?.is_none_or(|last| last.id != id) {
+    let Some(attempt) = head.store.last_attempt_beside(id).await? else { return refuse("its attempt was removed") };
+    if attempt.id != id {
         return refuse("a newer attempt has taken its place");
     }
+    let Some(node) = head.store.node(&attempt.node).await? else { return refuse("its node was removed") };
     if !head.addresses_of(&node).await?.contains(&peer) {
         return refuse("it comes from an address that is not the node's");
     }

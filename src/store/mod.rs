@@ -269,6 +269,8 @@ pub trait Store: Send + Sync {
     async fn arm(&self, node: &NodeName, order: &Order, now: OffsetDateTime) -> Result<Attempt>;
     /// One attempt.
     async fn attempt(&self, id: AttemptId) -> Result<Option<Attempt>>;
+    /// The last attempt of the node that `id` is an attempt of: that one, unless a newer one has taken its place.
+    async fn last_attempt_beside(&self, id: AttemptId) -> Result<Option<Attempt>>;
     /// A node's last attempt.
     async fn last_attempt(&self, node: &NodeName) -> Result<Option<Attempt>>;
     /// A node's attempts, or everybody's, the newest first.

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use super::fault::Fault;
 use super::nodes::must_exist;
+use super::orders::Orders;
 use super::rows::{Columns, execute, exists, json, nanoseconds, next_number, query_all, query_first};
 use super::{events, log, nodes, outbox};
 use crate::domain::attempt::{Attempt, AttemptId, Clocks, Order, Progress, State};
@@ -20,12 +21,13 @@ use crate::store::{Along, Arming, Error, Kept, LogLine};
 
 const WHAT: &str = "attempts";
 
-fn read(columns: &Columns<'_>) -> Result<Attempt, Fault> {
+fn read(columns: &Columns<'_>, orders: &Orders) -> Result<Attempt, Fault> {
+    let id = columns.count("id")?;
     Ok(Attempt {
-        id: columns.count("id")?,
+        id,
         node: columns.text("node")?,
         number: columns.count("number")?,
-        order: Arc::new(columns.json("ordered")?),
+        order: orders.get(id, || columns.json("ordered"))?,
         state: columns.json("state")?,
         progress: columns.json("progress")?,
         clocks: columns.json("clocks")?,
@@ -34,41 +36,52 @@ fn read(columns: &Columns<'_>) -> Result<Attempt, Fault> {
     })
 }
 
-pub fn one(at: &Connection, id: AttemptId) -> Result<Option<Attempt>, Fault> {
-    query_first(at, WHAT, "SELECT * FROM attempts WHERE id = $1", [id], read)
+// Who writes reads with `Orders` of its own: what it finds may be rolled back, and its number is then given to another attempt.
+
+pub fn one(at: &Connection, orders: &Orders, id: AttemptId) -> Result<Option<Attempt>, Fault> {
+    query_first(at, WHAT, "SELECT * FROM attempts WHERE id = $1", [id], |columns| read(columns, orders))
 }
 
-pub fn last(at: &Connection, node: &NodeName) -> Result<Option<Attempt>, Fault> {
-    query_first(at, WHAT, "SELECT * FROM attempts WHERE node = $1 ORDER BY number DESC LIMIT 1", [node.as_str()], read)
+pub fn last(at: &Connection, orders: &Orders, node: &NodeName) -> Result<Option<Attempt>, Fault> {
+    query_first(at, WHAT, "SELECT * FROM attempts WHERE node = $1 ORDER BY number DESC LIMIT 1", [node.as_str()], |columns| {
+        read(columns, orders)
+    })
 }
 
-pub fn all(at: &Connection, node: Option<&NodeName>) -> Result<Vec<Attempt>, Fault> {
+pub fn last_beside(at: &Connection, orders: &Orders, id: AttemptId) -> Result<Option<Attempt>, Fault> {
+    let sql = "SELECT * FROM attempts WHERE node = (SELECT node FROM attempts WHERE id = $1) ORDER BY number DESC LIMIT 1";
+    query_first(at, WHAT, sql, [id], |columns| read(columns, orders))
+}
+
+pub fn all(at: &Connection, orders: &Orders, node: Option<&NodeName>) -> Result<Vec<Attempt>, Fault> {
     match node {
-        Some(node) => query_all(at, WHAT, "SELECT * FROM attempts WHERE node = $1 ORDER BY id DESC", [node.as_str()], read),
-        None => query_all(at, WHAT, "SELECT * FROM attempts ORDER BY id DESC", [], read),
+        Some(node) => {
+            query_all(at, WHAT, "SELECT * FROM attempts WHERE node = $1 ORDER BY id DESC", [node.as_str()], |columns| read(columns, orders))
+        }
+        None => query_all(at, WHAT, "SELECT * FROM attempts ORDER BY id DESC", [], |columns| read(columns, orders)),
     }
 }
 
-pub fn histories(at: &Connection, wanted: &[NodeName]) -> Result<BTreeMap<NodeName, Vec<Attempt>>, Fault> {
+pub fn histories(at: &Connection, orders: &Orders, wanted: &[NodeName]) -> Result<BTreeMap<NodeName, Vec<Attempt>>, Fault> {
     let mut histories = BTreeMap::new();
     for node in wanted {
         if nodes::exists(at, node)? {
-            histories.insert(node.clone(), all(at, Some(node))?);
+            histories.insert(node.clone(), all(at, orders, Some(node))?);
         }
     }
     Ok(histories)
 }
 
-pub fn last_of_each(at: &Connection) -> Result<Vec<Attempt>, Fault> {
+pub fn last_of_each(at: &Connection, orders: &Orders) -> Result<Vec<Attempt>, Fault> {
     let sql = "SELECT * FROM attempts WHERE number = (SELECT MAX(number) FROM attempts AS own WHERE own.node = attempts.node)";
-    let mut attempts = query_all(at, WHAT, sql, [], read)?;
+    let mut attempts = query_all(at, WHAT, sql, [], |columns| read(columns, orders))?;
     attempts.sort_by(|a, b| natural::compare(a.node.as_str(), b.node.as_str()));
     Ok(attempts)
 }
 
 pub fn arm(at: &Connection, node: &NodeName, order: &Order, now: OffsetDateTime) -> Result<Attempt, Fault> {
     must_exist(at, node)?;
-    let last = last(at, node)?;
+    let last = last(at, &Orders::default(), node)?;
     if let Some(last) = last.as_ref().filter(|last| !last.state.is_over()) {
         return Err(Error::Busy { node: node.clone(), number: last.number, state: last.state.name() }.into());
     }
@@ -125,7 +138,7 @@ pub fn save(at: &Connection, attempt: &Attempt, along: &Along, now: OffsetDateTi
 
 pub fn arm_and(at: &Connection, arming: &Arming<'_>, now: OffsetDateTime) -> Result<Attempt, Fault> {
     if let Some(after) = arming.after
-        && last(at, arming.node)?.is_none_or(|last| (last.id, last.revision) != (after.id, after.revision))
+        && last(at, &Orders::default(), arming.node)?.is_none_or(|last| (last.id, last.revision) != (after.id, after.revision))
     {
         return Err(Error::Stale(after.id).into());
     }

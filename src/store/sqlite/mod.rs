@@ -20,6 +20,7 @@ mod file;
 mod leases;
 mod log;
 mod nodes;
+mod orders;
 mod outbox;
 mod packages;
 mod power;
@@ -52,6 +53,7 @@ use crate::domain::profile::Assignment;
 use crate::domain::rollout::Rollout;
 use crate::domain::variables::Variables;
 use fault::Fault;
+use orders::Orders;
 use packages::Report;
 use reader::Reader;
 use writer::Writer;
@@ -66,6 +68,7 @@ const STATEMENTS: usize = 128;
 pub struct SqliteStore {
     reader: Reader,
     writer: Writer,
+    orders: Orders,
     place: String,
 }
 
@@ -87,7 +90,7 @@ impl SqliteStore {
             Ok((Reader::new(path), writer))
         });
         let (reader, writer) = open.await.map_err(|fault| fault.at(&place))?;
-        Ok(Self { reader, writer, place })
+        Ok(Self { reader, writer, orders: Orders::default(), place })
     }
 
     /// Closes the file after what is under way. Without it a killed process's log file stays; the next one takes it up.
@@ -236,25 +239,33 @@ impl Store for SqliteStore {
     }
 
     async fn attempt(&self, id: AttemptId) -> Result<Option<Attempt>> {
-        self.read(|at| attempts::one(at, id))
+        self.read(|at| attempts::one(at, &self.orders, id))
+    }
+
+    async fn last_attempt_beside(&self, id: AttemptId) -> Result<Option<Attempt>> {
+        self.read(|at| attempts::last_beside(at, &self.orders, id))
     }
 
     async fn last_attempt(&self, node: &NodeName) -> Result<Option<Attempt>> {
-        self.read(|at| attempts::last(at, node))
+        self.read(|at| attempts::last(at, &self.orders, node))
     }
 
     async fn attempts(&self, node: Option<&NodeName>) -> Result<Vec<Attempt>> {
-        let node = node.cloned();
-        self.read_aside(move |at| attempts::all(at, node.as_ref())).await
+        if node.is_some() {
+            return self.read(|at| attempts::all(at, &self.orders, node));
+        }
+        let orders = self.orders.clone();
+        self.read_aside(move |at| attempts::all(at, &orders, None)).await
     }
 
     async fn histories(&self, nodes: &[NodeName]) -> Result<BTreeMap<NodeName, Vec<Attempt>>> {
-        let nodes = nodes.to_vec();
-        self.read_aside(move |at| attempts::histories(at, &nodes)).await
+        let (nodes, orders) = (nodes.to_vec(), self.orders.clone());
+        self.read_aside(move |at| attempts::histories(at, &orders, &nodes)).await
     }
 
     async fn last_attempts(&self) -> Result<Vec<Attempt>> {
-        self.read_aside(attempts::last_of_each).await
+        let orders = self.orders.clone();
+        self.read_aside(move |at| attempts::last_of_each(at, &orders)).await
     }
 
     async fn save_attempt_with(&self, attempt: &Attempt, along: &Along, now: OffsetDateTime) -> Result<()> {
