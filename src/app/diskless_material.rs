@@ -16,8 +16,9 @@ use crate::domain::profile::ProfileKind;
 use crate::image::layout::VersionDir;
 use crate::image::source;
 use crate::provision::Settings;
-use crate::provision::context::{Host, MASK};
+use crate::provision::context::MASK;
 use crate::provision::cpio::Archive;
+use crate::provision::hosts::Hosts;
 use crate::provision::node_archive::{self, Boot, RootFile};
 use crate::provision::tokens::{self, Purpose};
 
@@ -38,7 +39,7 @@ pub struct DisklessMaterial {
     boot_url: String,
     head_url: String,
     export: Option<String>,
-    hosts: Arc<[Host]>,
+    hosts: Arc<Hosts>,
     machine_id: String,
     settings: Settings,
 }

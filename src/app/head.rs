@@ -2,15 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Result;
 use crate::config::Config;
 use crate::domain::attempt::Attempt;
+use crate::domain::name::NodeName;
 use crate::domain::node::Node;
+use crate::provision::hosts::{Host, Hosts};
 use crate::provision::library::Library;
 use crate::store::Store;
 use crate::sys::data_dir::DataDir;
+
+/// The nodes' addresses as they were read last, and what `/etc/hosts` is made of from them.
+type LastHosts = Option<(Arc<[(NodeName, Ipv4Addr)]>, Arc<Hosts>)>;
 
 /// A head: its configuration, its folder, its state.
 #[derive(Clone)]
@@ -25,12 +30,14 @@ pub struct Head {
     pub token_secret: [u8; 32],
     /// The profiles as they were read last.
     pub(super) last_profiles: Arc<Mutex<Option<Library>>>,
+    /// All nodes with a fixed address, as they were last.
+    last_hosts: Arc<Mutex<LastHosts>>,
 }
 
 impl Head {
     /// A head of these parts.
     pub fn new(config: Config, data: DataDir, store: Arc<dyn Store>, token_secret: [u8; 32]) -> Self {
-        Self { config: Arc::new(config), data, store, token_secret, last_profiles: Arc::default() }
+        Self { config: Arc::new(config), data, store, token_secret, last_profiles: Arc::default(), last_hosts: Arc::default() }
     }
 
     /// Addresses that the pool must not lend: the head's, the gateway's, and every node's.
@@ -46,6 +53,19 @@ impl Head {
         }
         let leases = self.store.leases().await?;
         Ok(leases.iter().filter(|lease| node.macs.contains(&lease.mac)).map(|lease| lease.address).collect())
+    }
+
+    /// All nodes with a fixed address.
+    pub(super) async fn hosts(&self) -> Result<Arc<Hosts>> {
+        let reserved = self.store.reserved_addresses().await?;
+        let mut last = self.last_hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, hosts)) = last.as_ref().filter(|(before, _)| Arc::ptr_eq(before, &reserved)) {
+            return Ok(Arc::clone(hosts));
+        }
+        let host = |(name, address): &(NodeName, Ipv4Addr)| Host { address: *address, name: name.to_string() };
+        let hosts = Arc::new(Hosts::new(&self.config.domain, reserved.iter().map(host).collect()));
+        *last = Some((reserved, Arc::clone(&hosts)));
+        Ok(hosts)
     }
 
     /// The node's last attempt, over or not: late reports may still come.

@@ -12,7 +12,8 @@ use crate::domain::name::{MirrorName, SnapshotId};
 use crate::domain::node::{Firmware, Node};
 use crate::domain::profile::ProfileKind;
 use crate::mirror::layout::MirrorDir;
-use crate::provision::context::{AttemptFacts, Context, HeadFacts, Host, MirrorFacts, NetFacts, NodeFacts, Secrets};
+use crate::provision::context::{AttemptFacts, Context, HeadFacts, MirrorFacts, NetFacts, NodeFacts, Secrets};
+use crate::provision::hosts::Hosts;
 use crate::provision::library::Library;
 use crate::provision::tokens::{self, Purpose};
 use crate::provision::{Machine, Settings, kernel_args};
@@ -33,7 +34,7 @@ pub struct Material {
 pub struct Surroundings {
     head: HeadFacts,
     net: NetFacts,
-    hosts: Arc<[Host]>,
+    hosts: Arc<Hosts>,
 }
 
 /// Gathers what an attempt's files are made of.
@@ -97,7 +98,7 @@ impl Material {
             return render(&self.library, &self.context, name, secrets.as_ref());
         }
         // All nodes, in a file of each node: only where they are wanted, and one by one only where a template goes through them.
-        let context = Context { hosts: hosts(head).await?, hosts_listed: listed, ..self.context.clone() };
+        let context = Context { hosts: head.hosts().await?, hosts_listed: listed, ..self.context.clone() };
         render(&self.library, &context, name, secrets.as_ref())
     }
 
@@ -136,7 +137,7 @@ impl Surroundings {
     /// # Errors
     /// If the state cannot be read.
     pub async fn of(head: &Head) -> Result<Self> {
-        Ok(Self { hosts: hosts(head).await?, ..Self::without_hosts(head) })
+        Ok(Self { hosts: head.hosts().await?, ..Self::without_hosts(head) })
     }
 
     /// The head and its network alone.
@@ -163,7 +164,7 @@ impl Surroundings {
     /// With two nodes for all: enough to see whether a file renders.
     #[must_use]
     pub fn sampled(self) -> Self {
-        Self { hosts: self.hosts.iter().take(2).cloned().collect(), ..self }
+        Self { hosts: Arc::new(self.hosts.first(2)), ..self }
     }
 
     /// The context of one node, which is installed in this way, booted by this firmware from this card.
@@ -197,7 +198,7 @@ impl Surroundings {
     }
 
     /// All nodes with a fixed address.
-    pub fn hosts(&self) -> &Arc<[Host]> {
+    pub fn hosts(&self) -> &Arc<Hosts> {
         &self.hosts
     }
 
@@ -205,11 +206,6 @@ impl Surroundings {
     pub fn url(&self) -> &str {
         &self.head.url
     }
-}
-
-async fn hosts(head: &Head) -> Result<Arc<[Host]>> {
-    let all = head.store.reserved_addresses().await?;
-    Ok(all.into_iter().map(|(name, address)| Host { address, name: name.into() }).collect())
 }
 
 /// The head's host name, one label: part of a file's name on every node. It is read when it is needed; a renamed head is the same head.

@@ -36,6 +36,6 @@ async fn node_addresses(head: &Head) -> Result<BTreeMap<Ipv4Addr, NodeName>> {
             addresses.insert(lease.address, node.name);
         }
     }
-    addresses.extend(head.store.reserved_addresses().await?.into_iter().map(|(node, address)| (address, node)));
+    addresses.extend(head.store.reserved_addresses().await?.iter().map(|(node, address)| (*address, node.clone())));
     Ok(addresses)
 }

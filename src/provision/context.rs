@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::hosts::Hosts;
 use super::kickstart::Release;
 use super::repositories::{self, Repository};
 use super::variables::{Settings, Upgrade};
@@ -33,7 +34,7 @@ pub struct Context {
     pub attempt: AttemptFacts,
     /// All nodes with a fixed address, for `/etc/hosts`.
     #[serde(skip)]
-    pub hosts: Arc<[Host]>,
+    pub hosts: Arc<Hosts>,
     /// True if templates see them one by one too, which for thousands of nodes is more work than all the rest of a file.
     #[serde(skip)]
     pub hosts_listed: bool,
@@ -137,15 +138,6 @@ pub struct AttemptFacts {
     pub profile: ProfileName,
     /// `http://10.0.0.1:8080/boot/TOKEN`.
     pub boot_url: String,
-}
-
-/// A line of `/etc/hosts`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Host {
-    /// Its address.
-    pub address: Ipv4Addr,
-    /// Its name without the domain.
-    pub name: String,
 }
 
 /// What only the node itself may know. `takeover.sh` and what follows it are rendered with it; a boot file that asks for a secret
@@ -318,28 +310,16 @@ impl Context {
             "rpm": self.repositories(),
             "archive_keyring": self.archive_keyring(),
             "apt": self.archive(),
-            "hosts_lines": self.hosts_lines(),
+            "hosts_lines": self.hosts.lines_of_others(self.node.name.as_str()).trim_end(),
             "all_updates": self.settings.upgrade == Upgrade::Full,
         });
         view["derived"] = derived;
-        let listed = if self.hosts_listed { &*self.hosts } else { &[] };
-        // The node's own line comes first and is not repeated.
-        view["hosts"] = serde_json::to_value(listed.iter().filter(|host| host.name != self.node.name.as_str()).collect::<Vec<_>>())?;
+        let listed: Vec<_> = self.hosts.others(self.node.name.as_str()).filter(|_| self.hosts_listed).collect();
+        view["hosts"] = serde_json::to_value(listed)?;
         if let Some(secrets) = secrets {
             view["secrets"] = serde_json::to_value(secrets)?;
         }
         Ok(view)
-    }
-
-    /// The other nodes with a fixed address, as `/etc/hosts` has them. A template that went through the list line by line would take longer for a
-    /// thousand nodes than everything else in it.
-    fn hosts_lines(&self) -> String {
-        let line = |host: &Host| match self.net.domain.as_str() {
-            "" => format!("{}\t{}", host.address, host.name),
-            domain => format!("{}\t{name}.{domain} {name}", host.address, name = host.name),
-        };
-        let others = self.hosts.iter().filter(|host| host.name != self.node.name.as_str());
-        others.map(line).collect::<Vec<_>>().join("\n")
     }
 
     /// Users as a list, with every key there.

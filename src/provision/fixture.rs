@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::context::{AttemptFacts, Context, HeadFacts, Host, MirrorFacts, NetFacts, NodeFacts, Suite};
+use super::context::{AttemptFacts, Context, HeadFacts, MirrorFacts, NetFacts, NodeFacts, Suite};
+use super::hosts::{Host, Hosts};
 use super::library::{Entry, Library, Template, digest_of};
 use super::variables::{Settings, defaults};
 use crate::domain::node::{Arch, Firmware};
@@ -88,11 +90,13 @@ pub fn context(toml: &str, firmware: Firmware) -> Context {
             profile: "debian-13".parse().unwrap(),
             boot_url: "http://10.0.0.1:8080/boot/3-00112233445566778899aabbccddeeff00112233".into(),
         },
-        hosts: [
-            Host { address: [10, 0, 0, 7].into(), name: "node07".into() },
-            Host { address: [10, 0, 0, 8].into(), name: "node08".into() },
-        ]
-        .into(),
+        hosts: Arc::new(Hosts::new(
+            "cluster.test",
+            vec![
+                Host { address: [10, 0, 0, 7].into(), name: "node07".into() },
+                Host { address: [10, 0, 0, 8].into(), name: "node08".into() },
+            ],
+        )),
         hosts_listed: true,
         settings: settings(toml),
     }

@@ -10,6 +10,7 @@ pub mod diskless;
 #[cfg(test)]
 mod fixture;
 pub mod gate;
+pub mod hosts;
 pub mod inventory;
 pub mod kickstart;
 pub mod library;

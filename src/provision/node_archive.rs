@@ -3,9 +3,9 @@
 
 use std::net::Ipv4Addr;
 
-use super::context::Host;
 use super::cpio::Archive;
 use super::diskless::{Writable, is_named, selector_words};
+use super::hosts::{Hosts, names};
 use super::render::quoted;
 use super::variables::Settings;
 use crate::domain::checksum::Sha256;
@@ -56,7 +56,7 @@ pub struct Boot<'a> {
     /// The root that is fetched, where the kind has one.
     pub root: Option<RootFile>,
     /// All nodes with a fixed address.
-    pub hosts: &'a [Host],
+    pub hosts: &'a Hosts,
     /// Where the running system gets packages, if the image follows a mirror of the head: a file of apt or dnf (its absolute path), and what it holds.
     pub package_sources: Option<(&'static str, String)>,
     /// The same at every boot of the node (machine-id(5)).
@@ -178,13 +178,10 @@ fn fqdn(boot: &Boot<'_>) -> String {
 
 /// The node's own name is on its own address where it has one; else where glibc and Debian put it, 127.0.1.1.
 fn hosts(boot: &Boot<'_>) -> String {
-    let named = |name: &str| if boot.domain.is_empty() { name.to_owned() } else { format!("{name}.{} {name}", boot.domain) };
     let own = boot.address.map_or_else(|| "127.0.1.1".to_owned(), |address| address.to_string());
-    let mut text = format!("127.0.0.1 localhost\n{own} {}\n", named(boot.node.as_str()));
+    let mut text = format!("127.0.0.1 localhost\n{own} {}\n", names(boot.node.as_str(), boot.domain));
     if boot.settings.hosts {
-        for host in boot.hosts.iter().filter(|host| host.name != boot.node.as_str()) {
-            text += &format!("{} {}\n", host.address, named(&host.name));
-        }
+        text += &boot.hosts.lines_of_others(boot.node.as_str());
     }
     text + "::1 localhost ip6-localhost ip6-loopback\n"
 }

@@ -5,11 +5,12 @@ use std::process::Command;
 use super::*;
 use crate::provision::cpio::Entry;
 use crate::provision::fixture::settings;
+use crate::provision::hosts::Host;
 
 const HOSTS: &str = "10.0.0.7";
 const DNS: [Ipv4Addr; 1] = [Ipv4Addr::new(10, 0, 0, 1)];
 
-fn boot<'a>(node: &'a NodeName, version: &'a VersionId, settings: &'a Settings, hosts: &'a [Host]) -> Boot<'a> {
+fn boot<'a>(node: &'a NodeName, version: &'a VersionId, settings: &'a Settings, hosts: &'a Hosts) -> Boot<'a> {
     Boot {
         node,
         domain: "cluster",
@@ -43,7 +44,12 @@ fn boot<'a>(node: &'a NodeName, version: &'a VersionId, settings: &'a Settings, 
 fn with<T>(toml: &str, look: impl FnOnce(Boot<'_>) -> T) -> T {
     let (node, version) = ("node07".parse().unwrap(), "20261121T053000Z-77aa0011".parse().unwrap());
     let (settings, other) = (settings(toml), Host { address: "10.0.0.8".parse().unwrap(), name: "node08".into() });
-    look(boot(&node, &version, &settings, &[Host { address: HOSTS.parse().unwrap(), name: "node07".into() }, other]))
+    look(boot(
+        &node,
+        &version,
+        &settings,
+        &Hosts::new("cluster", vec![Host { address: HOSTS.parse().unwrap(), name: "node07".into() }, other]),
+    ))
 }
 
 /// What a shell makes of the env.
@@ -102,7 +108,7 @@ fn the_node_finds_itself_and_the_cluster_in_its_files() {
     };
     assert_eq!(text("kickctl/files/etc/hostname"), "node07\n");
     let hosts =
-        "127.0.0.1 localhost\n10.0.0.7 node07.cluster node07\n10.0.0.8 node08.cluster node08\n::1 localhost ip6-localhost ip6-loopback\n";
+        "127.0.0.1 localhost\n10.0.0.7 node07.cluster node07\n10.0.0.8\tnode08.cluster node08\n::1 localhost ip6-localhost ip6-loopback\n";
     assert_eq!(text("kickctl/files/etc/hosts"), hosts);
     assert_eq!(text("kickctl/files/etc/localtime"), "/usr/share/zoneinfo/Europe/Berlin");
     assert_eq!(text("kickctl/files/etc/resolv.conf"), "search cluster\nnameserver 10.0.0.1\n");

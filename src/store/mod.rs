@@ -6,6 +6,7 @@ mod sqlite;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -218,7 +219,7 @@ pub trait Store: Send + Sync {
     /// All nodes in natural order of their names (`node9` before `node10`).
     async fn nodes(&self) -> Result<Vec<Node>>;
     /// The nodes with a reserved address, in the order of their names.
-    async fn reserved_addresses(&self) -> Result<Vec<(NodeName, Ipv4Addr)>>;
+    async fn reserved_addresses(&self) -> Result<Arc<[(NodeName, Ipv4Addr)]>>;
     /// One node.
     async fn node(&self, name: &NodeName) -> Result<Option<Node>>;
     /// The node that owns this Ethernet address.

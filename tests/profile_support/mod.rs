@@ -6,13 +6,15 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use kickctl::app::list_profiles::list_profiles;
 use kickctl::domain::node::{Arch, Firmware};
 use kickctl::domain::profile::Installer;
 use kickctl::domain::variables::{Layer, merge};
 use kickctl::provision::Settings;
-use kickctl::provision::context::{AttemptFacts, Context, HeadFacts, Host, MirrorFacts, NetFacts, NodeFacts, Secrets, Suite};
+use kickctl::provision::context::{AttemptFacts, Context, HeadFacts, MirrorFacts, NetFacts, NodeFacts, Secrets, Suite};
+use kickctl::provision::hosts::{Host, Hosts};
 use kickctl::provision::kickstart::Release;
 use kickctl::provision::library::Library;
 use kickctl::provision::render::Renderer;
@@ -78,7 +80,7 @@ pub fn context(toml: &str, firmware: Firmware) -> Context {
             profile: "debian-13".parse().unwrap(),
             boot_url: "http://10.0.0.1:8080/boot/3-00112233445566778899aabbccddeeff00112233".into(),
         },
-        hosts: [Host { address: Ipv4Addr::new(10, 0, 0, 8), name: "node08".into() }].into(),
+        hosts: Arc::new(Hosts::new("cluster.test", vec![Host { address: Ipv4Addr::new(10, 0, 0, 8), name: "node08".into() }])),
         hosts_listed: true,
         settings: settings(toml),
     }

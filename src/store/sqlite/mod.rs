@@ -11,6 +11,7 @@
 //! A boot storm is thousands of small questions a second, and a switch of threads costs more than most of the answers. So a row
 //! is read on the thread that asks (`reader`), and a write is one message to the thread that writes.
 
+mod addresses;
 mod attempts;
 mod discovered;
 mod diskless;
@@ -33,6 +34,7 @@ mod writer;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -52,6 +54,7 @@ use crate::domain::power::Power;
 use crate::domain::profile::Assignment;
 use crate::domain::rollout::Rollout;
 use crate::domain::variables::Variables;
+use addresses::Addresses;
 use fault::Fault;
 use orders::Orders;
 use packages::Report;
@@ -69,6 +72,7 @@ pub struct SqliteStore {
     reader: Reader,
     writer: Writer,
     orders: Orders,
+    addresses: Addresses,
     place: String,
 }
 
@@ -90,7 +94,7 @@ impl SqliteStore {
             Ok((Reader::new(path), writer))
         });
         let (reader, writer) = open.await.map_err(|fault| fault.at(&place))?;
-        Ok(Self { reader, writer, orders: Orders::default(), place })
+        Ok(Self { reader, writer, orders: Orders::default(), addresses: Addresses::default(), place })
     }
 
     /// Closes the file after what is under way. Without it a killed process's log file stays; the next one takes it up.
@@ -158,8 +162,8 @@ impl Store for SqliteStore {
         self.read_aside(nodes::all).await
     }
 
-    async fn reserved_addresses(&self) -> Result<Vec<(NodeName, Ipv4Addr)>> {
-        self.read_aside(nodes::reserved_addresses).await
+    async fn reserved_addresses(&self) -> Result<Arc<[(NodeName, Ipv4Addr)]>> {
+        self.read(|at| self.addresses.get(at))
     }
 
     async fn node(&self, name: &NodeName) -> Result<Option<Node>> {

@@ -5,12 +5,13 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::fault::Fault;
 
 /// All migrations in order; the first brings version 1. A migration that was ever released never changes.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_diskless.sql"),
     include_str!("../migrations/0003_packages.sql"),
     include_str!("../migrations/0004_mend.sql"),
     include_str!("../migrations/0005_rollouts.sql"),
+    include_str!("../migrations/0006_addresses.sql"),
 ];
 /// The version after all migrations.
 pub const KNOWN: i64 = MIGRATIONS.len() as i64;

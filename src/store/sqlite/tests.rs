@@ -265,7 +265,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     store.write(|at| rows::execute(at, "UPDATE schema_version SET version = 99", [])).await.unwrap();
     store.close().await;
     let told = SqliteStore::open(&folder.path().join("state.db")).await.unwrap_err().to_string();
-    assert!(told.contains("written by a newer kickctl (its tables are of version 99, this one knows 5)"), "{told}");
+    assert!(told.contains("written by a newer kickctl (its tables are of version 99, this one knows 6)"), "{told}");
 }
 
 #[tokio::test]
