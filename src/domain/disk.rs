@@ -114,7 +114,7 @@ pub enum NoDisk {
     /// None fits.
     #[error("none of {seen} matches the disk selector: compare `kickctl node show` with the profile's `disk` table")]
     NoMatch {
-        /// The disks seen, for the message.
+        /// The disks seen, each with why not, for the message.
         seen: String,
     },
     /// Several fit equally.
@@ -134,7 +134,7 @@ impl DiskSelector {
         if disks.is_empty() {
             return Err(NoDisk::None);
         }
-        let mut matching: Vec<&Disk> = disks.iter().filter(|disk| self.accepts(disk)).collect();
+        let mut matching: Vec<&Disk> = disks.iter().filter(|disk| self.objection(disk).is_none()).collect();
         let wanted = match self.pick {
             Some(Pick::Smallest) => matching.iter().map(|disk| disk.size).min(),
             Some(Pick::Largest) => matching.iter().map(|disk| disk.size).max(),
@@ -145,25 +145,29 @@ impl DiskSelector {
         }
         match matching.as_slice() {
             [one] => Ok(one),
-            [] => Err(NoDisk::NoMatch { seen: list(disks.iter()) }),
-            several => Err(NoDisk::Ambiguous { several: list(several.iter().copied()) }),
+            [] => Err(NoDisk::NoMatch { seen: list(disks.iter().map(|disk| (disk, self.objection(disk)))) }),
+            several => Err(NoDisk::Ambiguous { several: list(several.iter().map(|disk| (*disk, None))) }),
         }
     }
 
-    fn accepts(&self, disk: &Disk) -> bool {
+    /// The first condition that a disk does not meet.
+    fn objection(&self, disk: &Disk) -> Option<&'static str> {
         let named = self.id.is_some() || self.wwn.is_some() || self.serial.is_some() || self.bus.is_some();
         let portable = disk.removable || disk.bus == Bus::Usb;
         let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
-        disk.size > 0
-            && (named || !portable)
-            && self.id.as_ref().is_none_or(|id| disk.ids.contains(id))
-            && is(&self.wwn, &disk.wwn)
-            && is(&self.serial, &disk.serial)
-            && self.min_size.is_none_or(|least| disk.size >= least)
-            && self.max_size.is_none_or(|most| disk.size <= most)
-            && self.bus.is_none_or(|bus| bus == disk.bus)
-            && self.rotational.is_none_or(|rotational| rotational == disk.rotational)
-            && !self.never.iter().any(|never| is_called(disk, never))
+        let conditions = [
+            (disk.size > 0, "empty"),
+            (!self.never.iter().any(|never| is_called(disk, never)), "one of `never`"),
+            (self.id.as_ref().is_none_or(|id| disk.ids.contains(id)), "another `id`"),
+            (is(&self.wwn, &disk.wwn), "another `wwn`"),
+            (is(&self.serial, &disk.serial), "another `serial`"),
+            (self.bus.is_none_or(|bus| bus == disk.bus), "on another `bus`"),
+            (self.rotational.is_none_or(|rotational| rotational == disk.rotational), "not as `rotational` says"),
+            (named || !portable, "removable or on USB"),
+            (self.min_size.is_none_or(|least| disk.size >= least), "smaller than `min_size`"),
+            (self.max_size.is_none_or(|most| disk.size <= most), "larger than `max_size`"),
+        ];
+        conditions.into_iter().find(|(met, _)| !met).map(|(_, objection)| objection)
     }
 }
 
@@ -173,8 +177,13 @@ fn is_called(disk: &Disk, name: &str) -> bool {
     !name.is_empty() && (disk.name == name || disk.serial == name || disk.wwn == name || disk.ids.iter().any(|id| id == name))
 }
 
-fn list<'a>(disks: impl Iterator<Item = &'a Disk>) -> String {
-    disks.map(|disk| format!("{} ({} bytes, serial `{}`)", disk.name, disk.size, disk.serial)).collect::<Vec<_>>().join(", ")
+/// Disks for a message, each with what is said against it.
+fn list<'a>(disks: impl Iterator<Item = (&'a Disk, Option<&'static str>)>) -> String {
+    let one = |(disk, objection): (&Disk, Option<&str>)| {
+        let objection = objection.map(|objection| format!(": {objection}")).unwrap_or_default();
+        format!("{} ({} bytes, serial `{}`{objection})", disk.name, disk.size, disk.serial)
+    };
+    disks.map(one).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -236,6 +245,10 @@ mod tests {
         assert_eq!(chosen(&range, &disks), Ok("sdb".into()));
         let wwn = DiskSelector { wwn: Some("naa.1".into()), ..DiskSelector::default() };
         let miss = chosen(&wwn, &disks).unwrap_err().to_string();
-        assert!(miss.contains("sda") && miss.contains("sdb"), "{miss}");
+        assert!(miss.contains("sda (8589934592 bytes, serial `S-sda`: another `wwn`), sdb"), "{miss}");
+        let small = DiskSelector { min_size: Some(20 << 30), ..DiskSelector::default() };
+        assert!(chosen(&small, &disks).unwrap_err().to_string().contains("`S-sdb`: smaller than `min_size`)"));
+        let stick = chosen(&DiskSelector::default(), &[disk("sda", 8, Bus::Usb)]).unwrap_err().to_string();
+        assert!(stick.contains("`S-sda`: removable or on USB)"), "{stick}");
     }
 }
