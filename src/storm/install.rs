@@ -97,7 +97,8 @@ async fn install(boot: &mut Boot<'_>, own: &Installer) -> Option<Then> {
     }
     boot.pauses(step).await;
     while boot.machine.suffers(Fault::GateNeverAsked) {
-        post(boot, own, "heartbeat", "").await?;
+        // From the moment at which the head orders another try it is refused; the machine lives until it is switched off.
+        reported(boot, own, Kind::Report, "heartbeat", "").await?;
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
     let inventory = boot.machine.disks();

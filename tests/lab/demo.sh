@@ -3,20 +3,24 @@
 #
 # DEMO_LAB=NAME (several at a time)   DEMO_FIRMWARE=bios|uefi   LOCAL_PACKAGES=DIR (what the upstream lacks)   DEMO_MINUTES=45 (give up after)
 # DEMO_AGAIN=1 (then a newer snapshot, which `drift` shows, and the node reinstalled)
+# DEMO_PULL=1 (by BIOS: the node has a controller, its plug is pulled in the middle, and the head mends that without a hand)
 set -euo pipefail
 here="$(dirname "$(realpath "$0")")"
 # shellcheck source=tests/lab/cluster.sh
 source "$here/cluster.sh"
 # shellcheck source=tests/lab/kick.sh
 source "$here/kick.sh"
+# shellcheck source=tests/lab/bmc.sh
+source "$here/bmc.sh"
 
 firmware="${DEMO_FIRMWARE:-bios}"
+[ -z "${DEMO_PULL:-}" ] || firmware=bios KICK_STALL="${KICK_STALL:-10min}"
 limit=$((${DEMO_MINUTES:-45} * 60))
 say() { printf '\n== %s\n' "$*"; }
 
 if [ -z "${DEMO_READY:-}" ]; then
     say "setting up this machine"
-    "$here/setup.sh" demo
+    "$here/setup.sh" demo ${DEMO_PULL:+test}
     say "building kickctl"
     kick_build
     export KICKCTL DEMO_READY=1
@@ -107,6 +111,39 @@ drift_appears() {
     expect "drift of $1, try $waited: packages behind, other changes, from, to, by, reported" "$1 1 0 $before $(published) reinstall true" "$told"
 }
 
+# is_at NODE NUMBER STATES: its last attempt has that number and is in one of these states (a pattern).
+is_at() {
+    # shellcheck disable=SC2053 # a pattern
+    [[ "$(kick_attempt "$1" '"\(.number) \(.state)"')" == "$2 "$3 ]]
+}
+
+# until_at SECONDS NODE NUMBER STATES
+until_at() {
+    local began=$SECONDS
+    until is_at "${@:2}"; do
+        [ $((SECONDS - began)) -lt "$1" ] || { echo "$2 is not at attempt $3, $4 within $1 s: $(kick_attempt "$2" '"\(.number) \(.state)"')" >&2 && return 1; }
+        sleep 2
+    done
+    printf '  %5d s  attempt %s: %s\n' $((SECONDS - began)) "$3" "$(kick_attempt "$2" .state)"
+}
+
+# controlled NODE: it is off, and the head can switch it on by its IPMI controller.
+controlled() {
+    bmc_machine "$1" --mac 52:54:00:00:00:07 --disk "$work/$1.qcow2"
+    bmc_ipmi "$1" 6231
+    echo "$BMC_PASSWORD" >"$work/password"
+    kick_head node set "$1" --power ipmi --bmc-address 127.0.0.1:6231 --bmc-user "$BMC_USER" --bmc-password-file "$work/password"
+}
+
+# pull_the_plug NODE: ordered and switched on by the head, it loses its power in the middle of its installation; the head notices, and tries once more.
+pull_the_plug() {
+    kick_head reinstall "$1" --yes=1
+    until_at "$limit" "$1" 1 installing/base-system
+    node_stop "$1"
+    say "$1's plug is pulled while its base system is being installed; from here on nobody lays a hand on it"
+    until_at "$limit" "$1" 2 'booting/*'
+}
+
 # stage_table NODE: each stage of its last attempt, when it began since the node was armed, and how long it took.
 stage_table() {
     printf '  %-28s %10s %10s\n' stage began took
@@ -129,10 +166,17 @@ say "serve: DHCP, TFTP, HTTP and syslog inside the namespace"
 kick_serve
 say "node07: an empty 8 GiB disk ($firmware)"
 # The kernel for virtual machines: a quarter of the size, and quicker to unpack and to make an initial RAM disk for.
-kick_arm node07 52:54:00:00:00:07 10.77.0.107 debian-13 --set kernel=linux-image-cloud-amd64
+kick_node node07 52:54:00:00:00:07 10.77.0.107 debian-13 --set kernel=linux-image-cloud-amd64
 qemu-img create -q -f qcow2 "$work/node07.qcow2" 8G
-node_start node07 --mac 52:54:00:00:00:07 "--$firmware" --disk "$work/node07.qcow2" --vars "$work/node07.vars"
+if [ -n "${DEMO_PULL:-}" ]; then
+    controlled node07
+    pull_the_plug node07
+else
+    kick_head reinstall node07 --yes=1
+    node_start node07 --mac 52:54:00:00:00:07 "--$firmware" --disk "$work/node07.qcow2" --vars "$work/node07.vars"
+fi
 follow node07
+[ -z "${DEMO_PULL:-}" ] || expect "attempts, and what the controller did" "2: on, pxe on, pxe" "$(kick_attempt node07 .number): $(bmc_log node07 | cut -d' ' -f2- | paste -sd' ')"
 if [ -n "${DEMO_AGAIN:-}" ]; then
     say "a newer snapshot: what node07 lacks"
     drift_appears node07

@@ -76,10 +76,13 @@ kick_serve() {
     return 1
 }
 
-# kick_arm NODE MAC ADDRESS PROFILE [OPTION...]: a node that installs itself at its next network boot.
-kick_arm() {
+# kick_node NODE MAC ADDRESS PROFILE [OPTION...]: a node that the head knows. kick_arm ...: one that installs itself at its next network boot.
+kick_node() {
     kick_head node add "$1" --mac "$2" --address "$3" "${@:5}"
     kick_head profile assign "$1" "$4"
+}
+kick_arm() {
+    kick_node "$@"
     kick_head reinstall "$1" --yes=1
 }
 
