@@ -31,7 +31,7 @@ test:        ## unit and integration tests; then in QEMU both boot paths up to t
 	$(call lab,test-nfs.sh)
 	$(call lab,test-diskless.sh)
 
-test-full: test  ## besides: errata of the real Debian 12, a refused disk, kickstart, installations that virtual BMCs mend, diskless nodes while the head changes, by dracut, a whole installation by BIOS, and by UEFI with drift and a reinstallation
+test-full: test  ## besides: errata of the real Debian 12, a refused disk, kickstart, installations that virtual BMCs mend, diskless nodes while the head changes, by dracut, a whole installation by BIOS, one whose plug is pulled and that mends itself, and one by UEFI with drift and a reinstallation
 	cargo test --locked --test errata_real -- --ignored
 	$(call lab,test-gate.sh)
 	$(call lab,test-kickstart.sh)
@@ -39,6 +39,7 @@ test-full: test  ## besides: errata of the real Debian 12, a refused disk, kicks
 	$(call lab,test-diskless-life.sh)
 	$(call lab,test-diskless-dracut.sh)
 	tests/lab/demo.sh
+	DEMO_PULL=1 tests/lab/demo.sh
 	DEMO_FIRMWARE=uefi DEMO_AGAIN=1 tests/lab/demo.sh
 
 test-kickstart: ## a kickstart installation in QEMU with a stand-in for Anaconda: one succeeds, one fails, one is refused a disk
