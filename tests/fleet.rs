@@ -58,7 +58,7 @@ fn end_of(fault: Option<Fault>, falls_back: bool) -> End {
         Fault::NoPower => end(given_up, 0, "it was switched on and asked for no address"),
         Fault::LinkLostDhcp | Fault::LinkLostTftp => end("verified", 1, "no loader asked for its script"),
         Fault::LoaderLoops => end(given_up, 2, "asked for its loader more than 3 times"),
-        Fault::KernelPanics => end("verified", 2, "nothing was heard after the kernel"),
+        Fault::KernelPanics => end("verified", 2, "no installer or root took over after the kernel"),
         Fault::MirrorBusy => end("verified", 2, "503 Service Unavailable"),
         Fault::PackageMissing => end(given_up, 1, "package nosuch is not available"),
         Fault::NoDisk => end(given_up, 1, "removable"),

@@ -8,6 +8,7 @@ use std::fmt::{self, Write};
 use super::Result;
 use crate::config::Config;
 use crate::domain::node::Node;
+use crate::provision::hosts::names;
 use crate::provision::loader::{LOADERS, Loader};
 use crate::store::Store;
 
@@ -128,7 +129,7 @@ fn dhcpd(out: &mut String, config: &Config, nodes: &[Node]) -> fmt::Result {
 
 fn hosts(out: &mut String, config: &Config, nodes: &[Node]) -> fmt::Result {
     for (node, address) in nodes.iter().filter_map(|node| Some((node, node.address?))) {
-        writeln!(out, "{address}\t{0}.{1} {0}", node.name, config.domain)?;
+        writeln!(out, "{address}\t{}", names(node.name.as_str(), &config.domain))?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use super::{Head, Result};
 use crate::domain::name::NodeName;
-use crate::store::LogLine;
+use crate::store::{self, LogLine};
 
 /// Appends each line to the last attempt of the node whose address it came from; other lines are dropped.
 ///
@@ -20,7 +20,11 @@ pub async fn take_log_lines(head: &Head, lines: Vec<(Ipv4Addr, LogLine)>) -> Res
     let append = async |(peer, lines): (Ipv4Addr, Vec<LogLine>)| -> Result<()> {
         let Some(node) = nodes.get(&peer) else { return Ok(()) };
         match head.store.last_attempt(node).await? {
-            Some(attempt) => Ok(head.store.append_log(attempt.id, &lines).await?),
+            Some(attempt) => match head.store.append_log(attempt.id, &lines).await {
+                // It was removed in this moment; the others' lines are kept.
+                Err(store::Error::NoAttempt(_)) => Ok(()),
+                done => Ok(done?),
+            },
             None => Ok(()),
         }
     };

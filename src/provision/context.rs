@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::hosts::Hosts;
+use super::hosts::{Hosts, fqdn};
 use super::kickstart::Release;
 use super::repositories::{self, Repository};
 use super::variables::{Settings, Upgrade};
@@ -264,10 +264,7 @@ impl MirrorFacts {
 impl Context {
     /// The node's name with its domain, if there is one.
     pub fn fqdn(&self) -> String {
-        match self.net.domain.as_str() {
-            "" => self.node.name.to_string(),
-            domain => format!("{}.{domain}", self.node.name),
-        }
+        fqdn(self.node.name.as_str(), &self.net.domain)
     }
 
     /// The time servers.

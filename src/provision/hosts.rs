@@ -60,9 +60,14 @@ impl Hosts {
     }
 }
 
+/// A node's name with its domain, if there is one.
+pub fn fqdn(node: &str, domain: &str) -> String {
+    if domain.is_empty() { node.to_owned() } else { format!("{node}.{domain}") }
+}
+
 /// A node's names as `/etc/hosts` has them: with the domain first.
 pub fn names(node: &str, domain: &str) -> String {
-    if domain.is_empty() { node.to_owned() } else { format!("{node}.{domain} {node}") }
+    if domain.is_empty() { node.to_owned() } else { format!("{} {node}", fqdn(node, domain)) }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use super::cpio::Archive;
 use super::diskless::{Writable, is_named, selector_words};
-use super::hosts::{Hosts, names};
+use super::hosts::{Hosts, fqdn, names};
 use super::render::quoted;
 use super::variables::Settings;
 use crate::domain::checksum::Sha256;
@@ -135,7 +135,7 @@ pub fn env(boot: &Boot<'_>) -> String {
     let nfs_options = boot.nfs_port.map(|port| format!("port={port},mountport={port}")).unwrap_or_default();
     let all = [
         ("NODE", boot.node.to_string()),
-        ("FQDN", fqdn(boot)),
+        ("FQDN", fqdn(boot.node.as_str(), boot.domain)),
         ("KIND", boot.kind.to_string()),
         ("VERSION", boot.version.to_string()),
         ("ATTEMPT", boot.attempt.to_string()),
@@ -170,10 +170,6 @@ pub fn env(boot: &Boot<'_>) -> String {
 fn mount_line(mount: &super::variables::Mount) -> String {
     let words = [mount.source.as_str(), mount.target.as_str(), mount.kind.as_str(), mount.options.as_str(), "0", "0"];
     words.join(" ")
-}
-
-fn fqdn(boot: &Boot<'_>) -> String {
-    if boot.domain.is_empty() { boot.node.to_string() } else { format!("{}.{}", boot.node, boot.domain) }
 }
 
 /// The node's own name is on its own address where it has one; else where glibc and Debian put it, 127.0.1.1.

@@ -4,8 +4,9 @@
 #   node02 (Redfish)  it freezes in the middle of the installation, and its controller says that it is on
 #   node03 (IPMI)     no disk matches, and none holds a system
 #   node04 (by hand)  it restarts before its installer has asked for a disk
+#   node05 (IPMI)     the mirror answers 503 for two minutes; and its call home is lost ten times, then arrives twice
 # The first two stall, are switched off and on, are installed at the second attempt and call home. The third is not tried again, runs the shared NFS root
-# and sends its rescue report; the head is killed while the machine is off for that. The fourth is held. The installer is the stand-in for Anaconda (tests/lab/standin-anaconda/README.md); the NFS root is a whole Debian.
+# and sends its rescue report; the head is killed while the machine is off for that. The fourth is held. The fifth is installed at the second attempt, and verified once. The installer is the stand-in for Anaconda (tests/lab/standin-anaconda/README.md); the NFS root is a whole Debian.
 #
 # MENDING_SECONDS=1500 is the limit of each node; MENDING_STALL=4min how long an installation may be without progress; MENDING_KEEP=1 leaves the folder.
 # DISKLESS_SEED=DIR keeps the mirror and the image of the NFS root between runs.
@@ -19,6 +20,8 @@ source "$here/kick.sh"
 source "$here/diskless.sh"
 # shellcheck source=tests/lab/bmc.sh
 source "$here/bmc.sh"
+# shellcheck source=tests/lab/wire.sh
+source "$here/wire.sh"
 
 limit="${MENDING_SECONDS:-1500}"
 KICK_STALL="${MENDING_STALL:-4min}"
@@ -137,6 +140,9 @@ head_dies() {
 }
 # told NODE: the events about it, without those that only switching makes.
 told() { kick_head events -o json | jq -r --arg node "$1" '[.[] | select(.node == $node) | .what | select(. != "power")] | join(" ")'; }
+# address NODE; tried TIMES: so often has it tried to reach the head since the wire was cut.
+address() { kick_head node show "$1" -o json | jq -r .address; }
+tried() { [ "$(wire_count)" -ge "$1" ]; }
 rescued() { [[ "$(told "$1")" == *rescue* ]]; }
 # switched NODE: what its controller did. off_time NODE: the shortest time between off and on, in seconds.
 switched() { bmc_log "$1" | cut -d' ' -f2- | paste -sd' '; }
@@ -163,7 +169,8 @@ machine node01 01 && controlled node01 ipmi 6231
 machine node02 02 && controlled node02 redfish 8443
 machine node03 03 --set disk.min_size=100GiB --set heartbeat=10 --set "kernel_args=$DISKLESS_ARGS" && controlled node03 ipmi 6233
 machine node04 04 --set fallback=none
-echo "  mirrored and serving after $SECONDS s; four machines are off, and three controllers answer"
+machine node05 05 && controlled node05 ipmi 6235
+echo "  mirrored and serving after $SECONDS s; five machines are off, and four controllers answer"
 
 order node01
 order node02
@@ -215,4 +222,27 @@ expect "blocks of node03's disk" 0 "$(stat -c %b "$LAB_WORK/node03.raw")"
 expect "node04's attempts, and installers that ran on it" '1 1' "$(kick_attempt node04 .number) $(installers node04)"
 expect "what was told of node04" 'armed failed held' "$(told node04)"
 lab_alive "$LAB_DIR/nodes/node04/pid" || fail "node04 is off"
-echo "two installations mended themselves, one node fell back, and one was held, without a hand ($SECONDS s)"
+# What its controller cannot mend.
+order node05
+until_true "$limit" "node05 has been given its disk" is node05 1 'installing/@(gate|disk*|packages)'
+wire_busy "$(address node05)"
+tell node05 "whatever it asks is answered 503"
+sleep 120
+wire_well
+tell node05 "the mirror answers again"
+reaches node05 1 failed
+expect "node05's first attempt" 'failed transient installing/transient/*' "$(earlier node05 1 '"\(.state) \(.class) \(.signature)"')"
+reaches node05 2 'finishing*'
+wire_lost "$(address node05)"
+until_true "$limit" "ten calls home are lost" tried 10
+tell node05 "$(wire_count) calls home were lost"
+[[ "$(earlier node05 2 .state)" == finishing* ]] || fail "node05 is $(earlier node05 2 .state), and nothing of its call home has arrived"
+wire_well
+wire_deaf "$(address node05)"
+reaches node05 2 verified
+until_true "$limit" "its call home arrives once more" tried 2
+wire_well
+expect "what was told of node05" 'armed failed armed verified' "$(told node05)"
+expect "node05's controller" 'on, pxe off on, pxe' "$(switched node05)"
+expect "installers that ran on node05" 2 "$(installers node05)"
+echo "three installations mended themselves, one node fell back, and one was held, without a hand ($SECONDS s)"

@@ -276,6 +276,22 @@ pub fn nodes(count: usize, unassigned: &[NodeName]) -> Finding {
     }
 }
 
+/// The system keeps all nodes in mind: those that do not fit into its table of neighbours are not answered when many are awake.
+pub fn neighbours(nodes: usize, most: usize) -> Finding {
+    const CHECK: &str = "neighbour table";
+    if nodes < most {
+        return Finding::ok(CHECK, format!("{most} machines, more than there are nodes"));
+    }
+    let (soft, hard) = (nodes.saturating_mul(2), nodes.saturating_mul(4));
+    Finding::warn(
+        CHECK,
+        format!("Linux keeps {most} machines in it, and there are {nodes} nodes: when all are awake, some get no answer"),
+        format!(
+            "sysctl -w net.ipv4.neigh.default.gc_thresh2={soft} net.ipv4.neigh.default.gc_thresh3={hard}, and the same in /etc/sysctl.d"
+        ),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Level;
@@ -370,5 +386,13 @@ mod tests {
         assert_eq!(remedy(mirrors(&[("a".into(), true), ("b".into(), false)]), Level::Warn), "kickctl mirror sync b");
         assert_eq!(remedy(nodes(2, &["node07".parse().unwrap()]), Level::Warn), "kickctl profile assign node07 debian-13");
         assert_eq!(nodes(2, &[]).level, Level::Ok);
+    }
+
+    #[test]
+    fn a_cluster_that_does_not_fit_into_the_table_of_neighbours_is_told_of() {
+        assert_eq!(neighbours(1023, 1024).level, Level::Ok);
+        let told = neighbours(1024, 1024);
+        assert_eq!(told.level, Level::Warn);
+        assert!(told.remedy.unwrap().contains("gc_thresh3=4096"));
     }
 }

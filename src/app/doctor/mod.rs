@@ -76,7 +76,7 @@ pub async fn doctor(place: &Place, others: Option<OtherServers>) -> Vec<Finding>
     findings.extend(probe::modes(data).iter().map(check::mode));
     findings.push(check::mirrors(&probe::mirrors(data)));
     if data.state().exists() {
-        findings.push(nodes(place).await);
+        findings.extend(nodes(place).await);
         if config.nfs == Nfs::Kernel {
             findings.push(exports(place).await);
         }
@@ -97,7 +97,7 @@ async fn exports(place: &Place) -> Finding {
     }
 }
 
-async fn nodes(place: &Place) -> Finding {
+async fn nodes(place: &Place) -> Vec<Finding> {
     let counted = async {
         let store = place.store().await?;
         let (nodes, assignments) = (store.nodes().await?, store.assignments().await?);
@@ -106,7 +106,10 @@ async fn nodes(place: &Place) -> Finding {
         Ok::<_, super::Error>((nodes.len(), unassigned))
     };
     match counted.await {
-        Ok((count, unassigned)) => check::nodes(count, &unassigned),
-        Err(error) => Finding::fail("state", error.to_string(), "restore the state from a backup, or run as the user that owns it"),
+        Ok((count, unassigned)) => {
+            let neighbours = probe::most_neighbours().map(|most| check::neighbours(count, most));
+            std::iter::once(check::nodes(count, &unassigned)).chain(neighbours).collect()
+        }
+        Err(error) => vec![Finding::fail("state", error.to_string(), "restore the state from a backup, or run as the user that owns it")],
     }
 }

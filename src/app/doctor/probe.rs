@@ -52,6 +52,11 @@ pub fn exported() -> String {
     fs::read_to_string("/var/lib/nfs/etab").unwrap_or_default()
 }
 
+/// How many neighbours on all its segments the system keeps in mind; `None` where it does not tell.
+pub fn most_neighbours() -> Option<usize> {
+    fs::read_to_string("/proc/sys/net/ipv4/neigh/default/gc_thresh3").ok()?.trim().parse().ok()
+}
+
 pub fn free_space(folder: &Path) -> io::Result<u64> {
     condition::free_space(folder)
 }

@@ -67,7 +67,9 @@ pub fn overdue(state: &State, powered: bool, clocks: &Clocks, limits: &Limits) -
         State::Armed if powered => past(clocks.stage, limits.power, "it was switched on and asked for no address"),
         State::Booting { stage: BootStage::Dhcp, .. } => past(clocks.stage, limits.loader, "no loader asked for its script"),
         State::Booting { stage: BootStage::Loader, .. } => past(clocks.stage, limits.kernel, "the kernel was not fetched"),
-        State::Booting { stage: BootStage::Kernel, .. } => past(clocks.stage, limits.installer, "nothing was heard after the kernel"),
+        State::Booting { stage: BootStage::Kernel, .. } => {
+            past(clocks.stage, limits.installer, "no installer or root took over after the kernel")
+        }
         State::Booting { stage: BootStage::Root, .. } => past(clocks.stage, limits.root, "the diskless root did not take over"),
         State::Starting => past(clocks.stage, limits.first_boot, "the diskless system did not call home"),
         State::Installing { .. } => past(clocks.install, limits.install, "the installation ran")

@@ -39,24 +39,24 @@ fn read(columns: &Columns<'_>, orders: &Orders) -> Result<Attempt, Fault> {
 // Who writes reads with `Orders` of its own: what it finds may be rolled back, and its number is then given to another attempt.
 
 pub fn one(at: &Connection, orders: &Orders, id: AttemptId) -> Result<Option<Attempt>, Fault> {
-    query_first(at, WHAT, "SELECT * FROM attempts WHERE id = $1", [id], |columns| read(columns, orders))
+    query_first(at, WHAT, "SELECT * FROM attempts WHERE id = ?1", [id], |columns| read(columns, orders))
 }
 
 pub fn last(at: &Connection, orders: &Orders, node: &NodeName) -> Result<Option<Attempt>, Fault> {
-    query_first(at, WHAT, "SELECT * FROM attempts WHERE node = $1 ORDER BY number DESC LIMIT 1", [node.as_str()], |columns| {
+    query_first(at, WHAT, "SELECT * FROM attempts WHERE node = ?1 ORDER BY number DESC LIMIT 1", [node.as_str()], |columns| {
         read(columns, orders)
     })
 }
 
 pub fn last_beside(at: &Connection, orders: &Orders, id: AttemptId) -> Result<Option<Attempt>, Fault> {
-    let sql = "SELECT * FROM attempts WHERE node = (SELECT node FROM attempts WHERE id = $1) ORDER BY number DESC LIMIT 1";
+    let sql = "SELECT * FROM attempts WHERE node = (SELECT node FROM attempts WHERE id = ?1) ORDER BY number DESC LIMIT 1";
     query_first(at, WHAT, sql, [id], |columns| read(columns, orders))
 }
 
 pub fn all(at: &Connection, orders: &Orders, node: Option<&NodeName>) -> Result<Vec<Attempt>, Fault> {
     match node {
         Some(node) => {
-            query_all(at, WHAT, "SELECT * FROM attempts WHERE node = $1 ORDER BY id DESC", [node.as_str()], |columns| read(columns, orders))
+            query_all(at, WHAT, "SELECT * FROM attempts WHERE node = ?1 ORDER BY id DESC", [node.as_str()], |columns| read(columns, orders))
         }
         None => query_all(at, WHAT, "SELECT * FROM attempts ORDER BY id DESC", [], |columns| read(columns, orders)),
     }
@@ -97,7 +97,7 @@ pub fn arm(at: &Connection, node: &NodeName, order: &Order, now: OffsetDateTime)
         revision: 1,
     };
     let sql = "INSERT INTO attempts (id, node, number, ordered, state, progress, clocks, armed_at, revision, log_full)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)";
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0)";
     let row = (
         attempt.id,
         node.as_str(),
@@ -118,8 +118,8 @@ pub fn arm(at: &Connection, node: &NodeName, order: &Order, now: OffsetDateTime)
 pub fn prune(at: &Connection, before: OffsetDateTime, kept: Kept) -> Result<u64, Fault> {
     let sql = "DELETE FROM attempts WHERE id IN (
                    SELECT id FROM (SELECT id, armed_at, ROW_NUMBER() OVER (PARTITION BY node ORDER BY number DESC) AS place FROM attempts)
-                   WHERE place > $1 OR (place > $2 AND armed_at < $3))
-               AND id NOT IN (SELECT MAX(id) FROM attempts WHERE state = $4 GROUP BY node)";
+                   WHERE place > ?1 OR (place > ?2 AND armed_at < ?3))
+               AND id NOT IN (SELECT MAX(id) FROM attempts WHERE state = ?4 GROUP BY node)";
     let (most, least) = (kept.most.max(1), kept.least.max(1));
     let verified = json(WHAT, &State::Verified)?;
     Ok(execute(at, sql, (most, least, nanoseconds(before), verified))? as u64)
@@ -127,10 +127,10 @@ pub fn prune(at: &Connection, before: OffsetDateTime, kept: Kept) -> Result<u64,
 
 /// Writes state, progress and clocks; what was ordered never changes.
 pub fn save(at: &Connection, attempt: &Attempt, along: &Along, now: OffsetDateTime) -> Result<(), Fault> {
-    let sql = "UPDATE attempts SET state = $1, progress = $2, clocks = $3, revision = revision + 1 WHERE id = $4 AND revision = $5";
+    let sql = "UPDATE attempts SET state = ?1, progress = ?2, clocks = ?3, revision = revision + 1 WHERE id = ?4 AND revision = ?5";
     let (state, progress, clocks) = (json(WHAT, &attempt.state)?, json(WHAT, &attempt.progress)?, json(WHAT, &attempt.clocks)?);
     if execute(at, sql, (state, progress, clocks, attempt.id, attempt.revision))? == 0 {
-        let exists = exists(at, "SELECT 1 FROM attempts WHERE id = $1", [attempt.id])?;
+        let exists = exists(at, "SELECT 1 FROM attempts WHERE id = ?1", [attempt.id])?;
         return Err(if exists { Error::Stale(attempt.id) } else { Error::NoAttempt(attempt.id) }.into());
     }
     write_along(at, attempt.id, along, now)

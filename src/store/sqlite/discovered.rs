@@ -32,15 +32,15 @@ fn read(columns: &Columns<'_>) -> Result<Discovered, Fault> {
 pub fn put(at: &Connection, seen: &Discovered) -> Result<(), Fault> {
     let mac = seen.mac.to_string();
     // It may have been approved since the caller looked.
-    if exists(at, "SELECT 1 FROM node_macs WHERE mac = $1", [&mac])? {
+    if exists(at, "SELECT 1 FROM node_macs WHERE mac = ?1", [&mac])? {
         return Ok(());
     }
-    let known = query_first(at, WHAT, "SELECT * FROM discovered WHERE mac = $1", [&mac], read)?;
+    let known = query_first(at, WHAT, "SELECT * FROM discovered WHERE mac = ?1", [&mac], read)?;
     let is_new = known.is_none();
     let mut facts = known.map(|known| known.facts).unwrap_or_default();
     facts.update(&seen.facts);
     let sql = "INSERT INTO discovered (mac, uuid, arch, firmware, address, facts, first_seen, last_seen)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
                ON CONFLICT (mac) DO UPDATE SET uuid = COALESCE(excluded.uuid, discovered.uuid), arch = excluded.arch,
                    firmware = excluded.firmware, address = COALESCE(excluded.address, discovered.address),
                    facts = excluded.facts, last_seen = excluded.last_seen";
@@ -62,13 +62,13 @@ fn make_room(at: &Connection) -> Result<(), Fault> {
     let held: i64 = query_one(at, WHAT, "SELECT COUNT(*) AS held FROM discovered", [], |columns| columns.get("held"))?;
     let excess = held - number(MAX_DISCOVERED);
     if excess > 0 {
-        let sql = "DELETE FROM discovered WHERE mac IN (SELECT mac FROM discovered ORDER BY last_seen, mac LIMIT $1)";
+        let sql = "DELETE FROM discovered WHERE mac IN (SELECT mac FROM discovered ORDER BY last_seen, mac LIMIT ?1)";
         execute(at, sql, [excess])?;
     }
     Ok(())
 }
 
 pub fn forget(at: &Connection, mac: MacAddr) -> Result<(), Fault> {
-    execute(at, "DELETE FROM discovered WHERE mac = $1", [mac.to_string()])?;
+    execute(at, "DELETE FROM discovered WHERE mac = ?1", [mac.to_string()])?;
     Ok(())
 }

@@ -21,7 +21,7 @@ pub fn sightings(at: &Connection) -> Result<Vec<Sighting>, Fault> {
 }
 
 pub fn put_sighting(at: &Connection, seen: &Sighting) -> Result<(), Fault> {
-    let sql = "INSERT INTO sightings (node, attempt, at, uptime, version) VALUES ($1, $2, $3, $4, $5)
+    let sql = "INSERT INTO sightings (node, attempt, at, uptime, version) VALUES (?1, ?2, ?3, ?4, ?5)
                ON CONFLICT (node) DO UPDATE SET attempt = excluded.attempt, at = excluded.at, uptime = excluded.uptime,
                version = excluded.version";
     execute(at, sql, (seen.node.as_str(), seen.attempt, nanoseconds(seen.at), number(seen.uptime), &seen.version))?;
@@ -29,7 +29,7 @@ pub fn put_sighting(at: &Connection, seen: &Sighting) -> Result<(), Fault> {
 }
 
 pub fn host_keys(at: &Connection, node: &NodeName) -> Result<Vec<HostKey>, Fault> {
-    let sql = "SELECT name, private, public FROM host_keys WHERE node = $1 ORDER BY name";
+    let sql = "SELECT name, private, public FROM host_keys WHERE node = ?1 ORDER BY name";
     query_all(at, "host keys", sql, [node.as_str()], |columns| {
         Ok(HostKey { name: columns.get("name")?, private: columns.get("private")?, public: columns.get("public")? })
     })
@@ -40,7 +40,7 @@ pub fn keep_host_keys(at: &Connection, node: &NodeName, keys: &[HostKey]) -> Res
     must_exist(at, node)?;
     if host_keys(at, node)?.is_empty() {
         for key in keys {
-            let sql = "INSERT INTO host_keys (node, name, private, public) VALUES ($1, $2, $3, $4)";
+            let sql = "INSERT INTO host_keys (node, name, private, public) VALUES (?1, ?2, ?3, ?4)";
             execute(at, sql, [node.as_str(), &key.name, &key.private, &key.public])?;
         }
     }

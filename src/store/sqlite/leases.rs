@@ -15,14 +15,14 @@ pub fn all(at: &Connection) -> Result<Vec<Lease>, Fault> {
 
 pub fn put(at: &Connection, lease: &Lease) -> Result<(), Fault> {
     let (mac, address) = (lease.mac.to_string(), lease.address.to_string());
-    execute(at, "DELETE FROM leases WHERE address = $1 AND mac <> $2", [&address, &mac])?;
-    let sql = "INSERT INTO leases (mac, address, expires) VALUES ($1, $2, $3)
+    execute(at, "DELETE FROM leases WHERE address = ?1 AND mac <> ?2", [&address, &mac])?;
+    let sql = "INSERT INTO leases (mac, address, expires) VALUES (?1, ?2, ?3)
                ON CONFLICT (mac) DO UPDATE SET address = excluded.address, expires = excluded.expires";
     execute(at, sql, (mac, address, nanoseconds(lease.expires)))?;
     Ok(())
 }
 
 pub fn end(at: &Connection, mac: MacAddr) -> Result<(), Fault> {
-    execute(at, "DELETE FROM leases WHERE mac = $1", [mac.to_string()])?;
+    execute(at, "DELETE FROM leases WHERE mac = ?1", [mac.to_string()])?;
     Ok(())
 }

@@ -62,7 +62,7 @@ use reader::Reader;
 use writer::Writer;
 
 /// How long one process waits for another's write.
-const BUSY: Duration = Duration::from_secs(5);
+const BUSY: Duration = Duration::from_secs(10);
 /// Statements that a connection keeps prepared: more than there are.
 const STATEMENTS: usize = 128;
 
@@ -104,7 +104,9 @@ impl SqliteStore {
     }
 
     /// Reads a row or a few, at once.
-    fn read<T>(&self, read: impl FnOnce(&Connection) -> std::result::Result<T, Fault>) -> Result<T> {
+    async fn read<T>(&self, read: impl FnOnce(&Connection) -> std::result::Result<T, Fault> + Send) -> Result<T> {
+        // Who reads row after row lets others have the thread now and then.
+        tokio::task::coop::consume_budget().await;
         self.tell(self.reader.read(read))
     }
 
@@ -163,15 +165,19 @@ impl Store for SqliteStore {
     }
 
     async fn reserved_addresses(&self) -> Result<Arc<[(NodeName, Ipv4Addr)]>> {
-        self.read(|at| self.addresses.get(at))
+        if let Some(known) = self.read(|at| self.addresses.known(at)).await? {
+            return Ok(known);
+        }
+        let addresses = self.addresses.clone();
+        self.read_aside(move |at| addresses.read(at)).await
     }
 
     async fn node(&self, name: &NodeName) -> Result<Option<Node>> {
-        self.read(|at| nodes::one(at, name))
+        self.read(|at| nodes::one(at, name)).await
     }
 
     async fn node_by_mac(&self, mac: MacAddr) -> Result<Option<Node>> {
-        self.read(|at| nodes::by_mac(at, mac))
+        self.read(|at| nodes::by_mac(at, mac)).await
     }
 
     async fn change_nodes(&self, added: &[Node], changed: &[Node]) -> Result<()> {
@@ -185,7 +191,7 @@ impl Store for SqliteStore {
     }
 
     async fn facts(&self, node: &NodeName) -> Result<Facts> {
-        self.read(|at| nodes::facts(at, node))
+        self.read(|at| nodes::facts(at, node)).await
     }
 
     async fn update_facts(&self, node: &NodeName, facts: &Facts) -> Result<()> {
@@ -211,7 +217,7 @@ impl Store for SqliteStore {
     }
 
     async fn group_variables(&self, group: &GroupName) -> Result<Variables> {
-        self.read(|at| nodes::group_variables(at, group))
+        self.read(|at| nodes::group_variables(at, group)).await
     }
 
     async fn set_group_variables(&self, group: &GroupName, variables: &Variables) -> Result<()> {
@@ -224,7 +230,7 @@ impl Store for SqliteStore {
     }
 
     async fn assignment(&self, node: &NodeName) -> Result<Option<Assignment>> {
-        self.read(|at| nodes::assignment(at, node))
+        self.read(|at| nodes::assignment(at, node)).await
     }
 
     async fn assign(&self, assignments: &[Assignment]) -> Result<()> {
@@ -243,27 +249,27 @@ impl Store for SqliteStore {
     }
 
     async fn attempt(&self, id: AttemptId) -> Result<Option<Attempt>> {
-        self.read(|at| attempts::one(at, &self.orders, id))
+        self.read(|at| attempts::one(at, &self.orders, id)).await
     }
 
     async fn last_attempt_beside(&self, id: AttemptId) -> Result<Option<Attempt>> {
-        self.read(|at| attempts::last_beside(at, &self.orders, id))
+        self.read(|at| attempts::last_beside(at, &self.orders, id)).await
     }
 
     async fn last_attempt(&self, node: &NodeName) -> Result<Option<Attempt>> {
-        self.read(|at| attempts::last(at, &self.orders, node))
+        self.read(|at| attempts::last(at, &self.orders, node)).await
     }
 
     async fn attempts(&self, node: Option<&NodeName>) -> Result<Vec<Attempt>> {
         if node.is_some() {
-            return self.read(|at| attempts::all(at, &self.orders, node));
+            return self.read(|at| attempts::all(at, &self.orders, node)).await;
         }
-        let orders = self.orders.clone();
+        let orders = self.orders.passing();
         self.read_aside(move |at| attempts::all(at, &orders, None)).await
     }
 
     async fn histories(&self, nodes: &[NodeName]) -> Result<BTreeMap<NodeName, Vec<Attempt>>> {
-        let (nodes, orders) = (nodes.to_vec(), self.orders.clone());
+        let (nodes, orders) = (nodes.to_vec(), self.orders.passing());
         self.read_aside(move |at| attempts::histories(at, &orders, &nodes)).await
     }
 
@@ -310,7 +316,7 @@ impl Store for SqliteStore {
     }
 
     async fn last_event(&self) -> Result<u64> {
-        self.read(events::last)
+        self.read(events::last).await
     }
 
     async fn prune_events(&self, before: OffsetDateTime, most: u64) -> Result<u64> {
@@ -355,7 +361,7 @@ impl Store for SqliteStore {
     }
 
     async fn power_of(&self, node: &NodeName) -> Result<Option<Power>> {
-        self.read(|at| power::of(at, node))
+        self.read(|at| power::of(at, node)).await
     }
 
     async fn set_power(&self, nodes: &[(NodeName, Option<Power>)]) -> Result<()> {
@@ -383,7 +389,7 @@ impl Store for SqliteStore {
     }
 
     async fn host_keys(&self, node: &NodeName) -> Result<Vec<HostKey>> {
-        self.read(|at| diskless::host_keys(at, node))
+        self.read(|at| diskless::host_keys(at, node)).await
     }
 
     async fn keep_host_keys(&self, node: &NodeName, keys: &[HostKey]) -> Result<Vec<HostKey>> {

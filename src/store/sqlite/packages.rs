@@ -33,7 +33,7 @@ impl From<&NodePackages> for Report {
 
 pub fn packages(at: &Connection, node: &NodeName) -> Result<Option<NodePackages>, Fault> {
     let sql = "SELECT node, attempt, at, format, packages FROM node_packages
-               JOIN package_lists ON package_lists.digest = node_packages.digest WHERE node = $1";
+               JOIN package_lists ON package_lists.digest = node_packages.digest WHERE node = ?1";
     query_first(at, "node_packages", sql, [node.as_str()], |columns| {
         let packages: String = columns.get("packages")?;
         Ok(NodePackages {
@@ -49,9 +49,9 @@ pub fn packages(at: &Connection, node: &NodeName) -> Result<Option<NodePackages>
 pub fn put_packages(at: &Connection, told: &Report) -> Result<(), Fault> {
     must_exist(at, &told.node)?;
     let digest = told.digest.to_string();
-    let sql = "INSERT INTO package_lists (digest, packages) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING";
+    let sql = "INSERT INTO package_lists (digest, packages) VALUES (?1, ?2) ON CONFLICT (digest) DO NOTHING";
     execute(at, sql, [&digest, &told.text])?;
-    let sql = "INSERT INTO node_packages (node, attempt, at, format, digest) VALUES ($1, $2, $3, $4, $5)
+    let sql = "INSERT INTO node_packages (node, attempt, at, format, digest) VALUES (?1, ?2, ?3, ?4, ?5)
                ON CONFLICT (node) DO UPDATE SET attempt = excluded.attempt, at = excluded.at, format = excluded.format, digest = excluded.digest";
     execute(at, sql, (told.node.as_str(), told.attempt, nanoseconds(told.at), told.format.to_string(), &digest))?;
     execute(at, "DELETE FROM package_lists WHERE digest NOT IN (SELECT digest FROM node_packages)", [])?;
@@ -116,15 +116,15 @@ mod tests {
             store.put_packages(&told(node, version)).await.unwrap();
         }
         assert_eq!(store.packages(&nodes[0].name).await.unwrap(), Some(told("node07", "2")));
-        let lists = || {
-            store
-                .read(|at| crate::store::sqlite::rows::query_all(at, "lists", "SELECT 1 FROM package_lists", [], |_| Ok(())))
-                .unwrap()
-                .len()
+        let lists = async || {
+            let all = |at: &rusqlite::Connection| {
+                crate::store::sqlite::rows::query_all(at, "lists", "SELECT 1 FROM package_lists", [], |_| Ok(()))
+            };
+            store.read(all).await.unwrap().len()
         };
-        assert_eq!(lists(), 2);
+        assert_eq!(lists().await, 2);
         store.put_packages(&told("node08", "2")).await.unwrap();
-        assert_eq!(lists(), 1, "a list that nobody has is gone");
+        assert_eq!(lists().await, 1, "a list that nobody has is gone");
         store.remove_nodes(&[nodes[0].name.clone()]).await.unwrap();
         assert_eq!(store.packages(&nodes[0].name).await.unwrap(), None);
     }

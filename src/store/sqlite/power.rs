@@ -19,15 +19,15 @@ pub fn all(at: &Connection) -> Result<BTreeMap<NodeName, Power>, Fault> {
 }
 
 pub fn of(at: &Connection, node: &NodeName) -> Result<Option<Power>, Fault> {
-    query_first(at, WHAT, "SELECT settings FROM power WHERE node = $1", [node.as_str()], |columns| columns.json("settings"))
+    query_first(at, WHAT, "SELECT settings FROM power WHERE node = ?1", [node.as_str()], |columns| columns.json("settings"))
 }
 
 pub fn set(at: &Connection, nodes: &[(NodeName, Option<Power>)]) -> Result<(), Fault> {
     for (node, power) in nodes {
         must_exist(at, node)?;
-        execute(at, "DELETE FROM power WHERE node = $1", [node.as_str()])?;
+        execute(at, "DELETE FROM power WHERE node = ?1", [node.as_str()])?;
         if let Some(power) = power {
-            execute(at, "INSERT INTO power (node, settings) VALUES ($1, $2)", (node.as_str(), json(WHAT, power)?))?;
+            execute(at, "INSERT INTO power (node, settings) VALUES (?1, ?2)", (node.as_str(), json(WHAT, power)?))?;
         }
     }
     Ok(())

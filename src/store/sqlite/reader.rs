@@ -15,8 +15,6 @@ use super::{aside, closed, connect};
 
 /// Reads of whole tables at the same time.
 const ASIDE: u32 = 4;
-/// Connections that are kept for the next reader; more are opened when more read at the same moment.
-const KEPT: usize = 16;
 
 /// The connections that read. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -28,12 +26,15 @@ struct Shared {
     /// Those that nobody uses; `None` once it is closed.
     idle: Mutex<Option<Vec<Connection>>>,
     aside: Arc<Semaphore>,
+    /// How many are kept for the next reader: as many as can read at the same moment. More are opened if they have to be.
+    kept: usize,
 }
 
 impl Reader {
     /// Connects when it is first asked.
     pub fn new(path: PathBuf) -> Self {
-        Self(Arc::new(Shared { path, idle: Mutex::new(Some(vec![])), aside: Arc::new(Semaphore::new(ASIDE as usize)) }))
+        let kept = ASIDE as usize + std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self(Arc::new(Shared { path, idle: Mutex::new(Some(vec![])), aside: Arc::new(Semaphore::new(ASIDE as usize)), kept }))
     }
 
     /// Reads at once; all statements of `read` see the same moment.
@@ -57,7 +58,7 @@ impl Reader {
         .await
     }
 
-    /// Closes the connections after what is under way; later reads fail.
+    /// Closes the connections after what is read aside; later reads fail. A row that is being read keeps its own to its end.
     pub async fn close(&self) {
         // Already closed: that is what is wanted.
         let _all = self.0.aside.acquire_many(ASIDE).await;
@@ -78,12 +79,19 @@ impl Shared {
 
     fn take(&self) -> Result<Connection, Fault> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).as_mut().ok_or_else(closed)?.pop();
-        idle.map_or_else(|| connect(&self.path), Ok)
+        idle.map_or_else(|| self.connect(), Ok)
+    }
+
+    /// A connection that can change nothing.
+    fn connect(&self) -> Result<Connection, Fault> {
+        let connection = connect(&self.path)?;
+        connection.execute_batch("PRAGMA query_only = ON")?;
+        Ok(connection)
     }
 
     fn put_back(&self, connection: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(idle) = idle.as_mut().filter(|idle| idle.len() < KEPT) {
+        if let Some(idle) = idle.as_mut().filter(|idle| idle.len() < self.kept) {
             idle.push(connection);
         }
     }

@@ -18,9 +18,9 @@ pub fn all(at: &Connection) -> Result<Vec<Rollout>, Fault> {
 /// Keeps it as the newest, and forgets the oldest of those that are over and more than are kept.
 pub fn add(at: &Connection, rollout: &Rollout, along: &Along, now: OffsetDateTime) -> Result<Rollout, Fault> {
     let added = Rollout { id: next_number(at, "rollout")?, revision: 1, ..rollout.clone() };
-    let sql = "INSERT INTO rollouts (id, revision, state, rollout) VALUES ($1, $2, $3, $4)";
+    let sql = "INSERT INTO rollouts (id, revision, state, rollout) VALUES (?1, ?2, ?3, ?4)";
     execute(at, sql, (number(added.id), added.revision, added.state.to_string(), json(WHAT, &added)?))?;
-    let sql = "DELETE FROM rollouts WHERE id <= $1 AND state IN ('done', 'aborted')";
+    let sql = "DELETE FROM rollouts WHERE id <= ?1 AND state IN ('done', 'aborted')";
     execute(at, sql, [number(added.id.saturating_sub(MAX_ROLLOUTS))])?;
     write_along(at, along, now)?;
     Ok(added)
@@ -28,7 +28,7 @@ pub fn add(at: &Connection, rollout: &Rollout, along: &Along, now: OffsetDateTim
 
 pub fn save(at: &Connection, rollout: &Rollout, along: &Along, now: OffsetDateTime) -> Result<(), Fault> {
     let saved = Rollout { revision: rollout.revision + 1, ..rollout.clone() };
-    let sql = "UPDATE rollouts SET revision = $1, state = $2, rollout = $3 WHERE id = $4 AND revision = $5";
+    let sql = "UPDATE rollouts SET revision = ?1, state = ?2, rollout = ?3 WHERE id = ?4 AND revision = ?5";
     let row = (saved.revision, saved.state.to_string(), json(WHAT, &saved)?, number(saved.id), rollout.revision);
     if execute(at, sql, row)? == 0 {
         return Err(Error::StaleRollout(rollout.id).into());

@@ -113,7 +113,7 @@ pub fn execute(at: &Connection, sql: &str, params: impl Params) -> Result<usize,
 
 /// The next number of a counter, which is never given again.
 pub fn next_number<T: TryFrom<i64, Error: std::fmt::Display>>(at: &Connection, counter: &str) -> Result<T, Fault> {
-    let sql = "UPDATE counters SET value = value + 1 WHERE name = $1 RETURNING value";
+    let sql = "UPDATE counters SET value = value + 1 WHERE name = ?1 RETURNING value";
     query_one(at, "counters", sql, [counter], |columns| columns.count("value"))
 }
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::fault::Fault;
 
 /// All migrations in order; the first brings version 1. A migration that was ever released never changes.
-const MIGRATIONS: [&str; 6] = [
+pub const MIGRATIONS: [&str; 6] = [
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_diskless.sql"),
     include_str!("../migrations/0003_packages.sql"),
@@ -37,7 +37,7 @@ pub fn migrate(connection: &mut Connection) -> Result<(), Fault> {
             transaction.execute_batch(migration)?;
         }
     }
-    transaction.execute("UPDATE schema_version SET version = $1", [KNOWN])?;
+    transaction.execute("UPDATE schema_version SET version = ?1", [KNOWN])?;
     transaction.commit()?;
     Ok(())
 }

@@ -431,6 +431,11 @@ async fn a_writer_whose_caller_goes_away_takes_nobody_with_it() {
     }
     let names: Vec<String> = store.nodes().await.unwrap().iter().map(|node| node.name.to_string()).collect();
     assert_eq!(names.iter().filter(|name| name.starts_with("stays")).count(), 40, "{names:?}");
+    for polls in 0..40 {
+        let by_mac = store.node_by_mac(mac(2 * polls + 1)).await.unwrap().map(|node| node.name.to_string());
+        let there = names.contains(&format!("gone{polls}")).then(|| format!("gone{polls}"));
+        assert_eq!(by_mac, there, "wholly there, or wholly not");
+    }
 }
 
 /// Keeps the thread that writes busy until it is told to go on, so that what is asked meanwhile shares a commit.
@@ -480,15 +485,18 @@ async fn when_the_disk_is_full_nobody_is_told_that_it_was_written() {
     let (held, go) = hold(&store);
     let (before, after) = (lease(2), lease(3));
     let large = store.write(|at| {
-        let sql = "INSERT INTO group_variables (name, variables) VALUES ('large', $1)";
+        let sql = "INSERT INTO group_variables (name, variables) VALUES ('large', ?1)";
         rows::execute(at, sql, ["x".repeat(1 << 20)])
     });
     let release = async { go.send(()).unwrap() };
     let (held, before, large, after, ()) = tokio::join!(held, store.put_lease(&before), large, store.put_lease(&after), release);
     assert!(large.unwrap_err().to_string().contains("full"));
-    let told = [before.is_ok(), after.is_ok()];
-    let kept: Vec<Lease> = store.leases().await.unwrap();
-    assert_eq!(told, [2, 3].map(|last| kept.contains(&lease(last))), "{before:?} {after:?} {held:?}");
+    // SQLite rolls back all that shared the transaction, and whoever comes after is in another.
+    for told in [held.unwrap_err(), before.unwrap_err()] {
+        assert!(told.to_string().contains("roll back all of it"), "{told}");
+    }
+    after.unwrap();
+    assert_eq!(store.leases().await.unwrap(), [lease(1), lease(3)]);
     store.write(|at| Ok(at.execute_batch("PRAGMA max_page_count = 100000")?)).await.unwrap();
     store.put_lease(&lease(4)).await.unwrap();
     assert!(store.leases().await.unwrap().contains(&lease(4)));
@@ -513,4 +521,102 @@ async fn what_was_asked_before_closing_is_kept_in_one_file_and_later_asking_fail
     store.close().await;
     let again = SqliteStore::open(&folder.path().join("state.db")).await.unwrap();
     assert_eq!(again.nodes().await.unwrap(), nodes);
+}
+
+#[tokio::test]
+async fn what_a_write_was_refused_for_is_there_for_who_reads_again() {
+    let (_folder, store) = fresh().await;
+    store.add_nodes(&[node("a", 1)]).await.unwrap();
+    let attempt = store.arm(&name("a"), &order(), NOW).await.unwrap();
+    let (held, go) = hold(&store);
+    let (mut held, more) = (std::pin::pin!(held), hold(&store));
+    assert!(futures::poll!(held.as_mut()).is_pending());
+    let (mut first, mut stale) = (Box::pin(store.save_attempt(&attempt, &[])), Box::pin(store.save_attempt(&attempt, &[])));
+    let mut last = std::pin::pin!(more.0);
+    for asked in [&mut first, &mut stale] {
+        assert!(futures::poll!(asked.as_mut()).is_pending());
+    }
+    assert!(futures::poll!(last.as_mut()).is_pending());
+    go.send(()).unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    // Both were done, and the transaction is still open.
+    assert!(futures::poll!(stale.as_mut()).is_pending());
+    assert_eq!(store.attempt(attempt.id).await.unwrap().unwrap().revision, 1);
+    more.1.send(()).unwrap();
+    assert!(matches!(stale.await, Err(Error::Stale(_))));
+    assert_eq!(store.attempt(attempt.id).await.unwrap().unwrap().revision, 2);
+    first.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lock_that_is_not_given_back_makes_all_who_wait_fail_together() {
+    let (folder, store) = fresh().await;
+    store.write(|at| Ok(at.busy_timeout(std::time::Duration::from_millis(300))?)).await.unwrap();
+    let other = connect(&folder.path().join("state.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let nodes: Vec<[Node; 1]> = (1..40).map(|number| [node(&format!("n{number}"), number)]).collect();
+    let begun = std::time::Instant::now();
+    for told in futures::future::join_all(nodes.iter().map(|node| store.add_nodes(node))).await {
+        assert!(told.unwrap_err().to_string().contains("locked"));
+    }
+    // One after the other they would wait for twelve seconds.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(6));
+    other.execute_batch("ROLLBACK").unwrap();
+    store.add_nodes(&nodes[0]).await.unwrap();
+}
+
+#[tokio::test]
+async fn addresses_are_read_again_when_one_has_changed_whoever_changed_it() {
+    let (folder, store) = fresh().await;
+    let other = SqliteStore::open(&folder.path().join("state.db")).await.unwrap();
+    let held = |reserved: Arc<[(NodeName, Ipv4Addr)]>| reserved.iter().map(|(name, at)| format!("{name} {at}")).collect::<Vec<_>>();
+    let at = |name: &str, number: u16, last: u8| Node { address: Some(Ipv4Addr::new(10, 0, 0, last)), ..node(name, number) };
+    store.add_nodes(&[at("a", 1, 1), at("b", 2, 2)]).await.unwrap();
+    let first = store.reserved_addresses().await.unwrap();
+    assert_eq!(held(first.clone()), ["a 10.0.0.1", "b 10.0.0.2"]);
+    store.update_facts(&name("a"), &Facts::default()).await.unwrap();
+    assert!(Arc::ptr_eq(&first, &store.reserved_addresses().await.unwrap()), "nothing has changed");
+    // What fails counts for nothing, and the next change is seen although it takes the same number.
+    assert!(store.update_nodes(&[at("a", 1, 2)]).await.is_err());
+    assert!(Arc::ptr_eq(&first, &store.reserved_addresses().await.unwrap()));
+    store.update_nodes(&[at("a", 1, 3)]).await.unwrap();
+    assert_eq!(held(store.reserved_addresses().await.unwrap()), ["a 10.0.0.3", "b 10.0.0.2"]);
+    other.remove_nodes(&[name("b")]).await.unwrap();
+    assert_eq!(held(store.reserved_addresses().await.unwrap()), ["a 10.0.0.3"]);
+    other.add_nodes(&[at("c", 2, 2)]).await.unwrap();
+    assert_eq!(held(store.reserved_addresses().await.unwrap()), ["a 10.0.0.3", "c 10.0.0.2"]);
+}
+
+#[tokio::test]
+async fn an_attempt_that_was_never_kept_leaves_nothing_to_the_next_of_its_number() {
+    let (_folder, store) = fresh().await;
+    store.add_nodes(&[node("a", 1), node("b", 2)]).await.unwrap();
+    let other = Order { profile: "other".parse().unwrap(), ..order() };
+    let lost = other.clone();
+    let panics = store.write(move |at| -> std::result::Result<(), Fault> {
+        attempts::arm(at, &"a".parse().unwrap(), &lost, NOW)?;
+        // Who writes reads what is not kept yet.
+        assert!(attempts::arm(at, &"a".parse().unwrap(), &lost, NOW).is_err());
+        panic!("this is a test")
+    });
+    assert!(panics.await.is_err());
+    let armed = store.arm(&name("b"), &order(), NOW).await.unwrap();
+    assert_eq!(*store.attempt(armed.id).await.unwrap().unwrap().order, order());
+    assert_eq!(*store.last_attempt_beside(armed.id).await.unwrap().unwrap().order, order());
+}
+
+#[tokio::test]
+async fn tables_of_an_older_version_are_brought_up_to_date_with_what_is_in_them() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("state.db");
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.execute_batch("CREATE TABLE schema_version (version BIGINT NOT NULL); INSERT INTO schema_version (version) VALUES (5)").unwrap();
+    schema::MIGRATIONS[..5].iter().for_each(|migration| raw.execute_batch(migration).unwrap());
+    let sql = "INSERT INTO nodes (name, address, arch, member_of, variables, facts) VALUES ('old', '10.0.0.9', 'amd64', '[]', '{}', '{}')";
+    raw.execute_batch(sql).unwrap();
+    drop(raw);
+    let store = SqliteStore::open(&path).await.unwrap();
+    assert_eq!(store.reserved_addresses().await.unwrap().len(), 1);
+    store.add_nodes(&[Node { address: Some(Ipv4Addr::new(10, 0, 0, 1)), ..node("new", 1) }]).await.unwrap();
+    assert_eq!(store.reserved_addresses().await.unwrap().len(), 2);
 }

@@ -29,9 +29,10 @@ enum Asked {
     Close(oneshot::Sender<()>),
 }
 
-/// A write. It is given the connection, or why there is no transaction. Who asked for what fails is told at once.
+/// A write. It is given the connection, or why there is no transaction. `None` if nobody wants it any more.
 type Job = Box<dyn FnOnce(Result<&Connection, Fault>) -> Option<Written> + Send>;
-/// Tells whoever asked that it is kept, or why not.
+/// Tells whoever asked, once the commit has come to this: that it is kept, or why not. Also what was refused waits until then: who reads again to
+/// see why, and asks anew, must find what it was refused for.
 type Written = Box<dyn FnOnce(&Result<(), String>)>;
 
 impl Writer {
@@ -76,16 +77,15 @@ where
         if tell.is_closed() {
             return None;
         }
-        // Whoever does not listen any more needs no answer, here and below.
-        match at.and_then(|at| whole(at, write)) {
-            Ok(value) => Some(Box::new(move |committed| {
-                let _ = tell.send(committed.clone().map(|()| value).map_err(|why| lost(&why)));
-            })),
-            Err(fault) => {
-                let _ = tell.send(Err(fault));
-                None
-            }
-        }
+        let done = at.and_then(|at| whole(at, write));
+        Some(Box::new(move |committed| {
+            let done = match (done, committed) {
+                (Ok(_), Err(why)) => Err(lost(why)),
+                (done, _) => done,
+            };
+            // Whoever does not listen any more needs no answer.
+            let _ = tell.send(done);
+        }))
     })
 }
 
@@ -116,10 +116,13 @@ fn serve(connection: Connection, asked: &mpsc::Receiver<Asked>) {
 
 /// One transaction: the first write, and those that wait. Returns what was asked after them, if that was no write.
 fn write_together(at: &Connection, first: Job, asked: &mpsc::Receiver<Asked>) -> Option<Asked> {
+    if !at.is_autocommit() {
+        // A commit failed, and taking it back did too.
+        let _ = execute(at, "ROLLBACK", []);
+    }
     // It takes the write lock before anything is read.
     if let Err(fault) = execute(at, "BEGIN IMMEDIATE", []) {
-        first(Err(fault));
-        return None;
+        return refuse_waiting(fault, first, asked);
     }
     let begun = Instant::now();
     let mut written: Vec<Written> = first(Ok(at)).into_iter().collect();
@@ -137,6 +140,19 @@ fn write_together(at: &Connection, first: Job, asked: &mpsc::Receiver<Asked>) ->
         tell(&committed);
     }
     other
+}
+
+/// No transaction could be begun: whoever waits has waited long enough. Returns what was asked after them, if that was no write.
+fn refuse_waiting(fault: Fault, first: Job, asked: &mpsc::Receiver<Asked>) -> Option<Asked> {
+    let why = fault.at("the write lock").to_string();
+    let mut next = Some(Asked::Write(first));
+    while let Some(Asked::Write(job)) = next {
+        if let Some(tell) = job(Err(Fault::Io(std::io::Error::other(why.clone())))) {
+            tell(&Ok(()));
+        }
+        next = asked.try_recv().ok();
+    }
+    next
 }
 
 fn commit(at: &Connection) -> Result<(), String> {
