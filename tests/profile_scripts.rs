@@ -213,13 +213,19 @@ async fn the_watcher_tells_steps_and_a_step_that_failed() {
     let head = Head::start(200, "").await;
     let installer = Installer::new(&head);
     let menu = |item: &str, what: &str| format!("Nov 21 05:00:00 main-menu[321]: INFO: Menu item '{item}' {what}\n");
-    let mut log = menu("download-installer", "selected") + &menu("partman-base", "selected") + &menu("bootstrap-base", "selected");
+    let mut log = menu("download-installer", "selected");
+    for part in 0..40 {
+        log += &format!("Nov 21 05:00:00 anna[4419]: DEBUG: retrieving partman-p{part} 156\n");
+    }
+    fs::write(installer.path("syslog"), &log).unwrap();
+    let mut watcher = installer.start("watch");
+    head.hears(|(_, _, body)| body == "step=udebs&percent=4&units=40").await;
+    log += &(menu("partman-base", "selected") + &menu("bootstrap-base", "selected"));
     for package in 0..120 {
         log += &format!("Nov 21 05:00:00 debootstrap: Unpacking p{package} (1.0) ...\n");
     }
     fs::write(installer.path("syslog"), &log).unwrap();
-    let mut watcher = installer.start("watch");
-    let (path, token, _) = head.hears(|(_, _, body)| body == "step=base-system&percent=40&units=120").await;
+    let (path, token, _) = head.hears(|(_, _, body)| body == "step=base-system&percent=40&units=160").await;
     assert_eq!((path.as_str(), token.as_str()), ("/report/step", format!("Bearer {TOKEN}").as_str()));
     log += &menu("bootstrap-base", "failed.");
     fs::write(installer.path("syslog"), &log).unwrap();
