@@ -172,7 +172,7 @@ def main():
     try:
         installation(arguments, log)
         log("the installation is complete")
-        home = subprocess.run(["chroot", ROOT, "/bin/bash", "/usr/local/lib/kickctl/firstboot"], check=False, timeout=120)
+        home = subprocess.run(["chroot", ROOT, "/bin/bash", "/usr/local/lib/kickctl/firstboot"], check=False, timeout=1800)
         log(f"the installed system's call home ended with {home.returncode}")
     except Exception as error:  # whatever it is: Anaconda runs %onerror for a traceback too
         log(f"{type(error).__name__}: {error}", "ERR")
