@@ -20,30 +20,19 @@ pub struct Hosts {
     all: Vec<Host>,
     /// One line each, in the order of `all`, each with its end.
     lines: String,
-    /// Where each line begins.
-    starts: Vec<usize>,
 }
 
 impl Hosts {
     /// These nodes, in a domain that may be empty.
     pub fn new(domain: &str, all: Vec<Host>) -> Self {
-        let (mut lines, mut starts) = (String::new(), Vec::with_capacity(all.len()));
-        for host in &all {
-            starts.push(lines.len());
-            lines += &format!("{}\t{}\n", host.address, names(&host.name, domain));
-        }
-        Self { all, lines, starts }
+        let lines = all.iter().map(|host| format!("{}\t{}\n", host.address, names(&host.name, domain))).collect();
+        Self { all, lines }
     }
 
     /// The first `most` of them.
     #[must_use]
     pub fn first(&self, most: usize) -> Self {
-        let end = self.starts.get(most).copied().unwrap_or(self.lines.len());
-        Self {
-            all: self.all.iter().take(most).cloned().collect(),
-            lines: self.lines.get(..end).unwrap_or_default().to_owned(),
-            starts: self.starts.iter().take(most).copied().collect(),
-        }
+        Self { all: self.all.iter().take(most).cloned().collect(), lines: self.lines.split_inclusive('\n').take(most).collect() }
     }
 
     /// All but `node`, whose own line is not like the others.
@@ -53,10 +42,8 @@ impl Hosts {
 
     /// The lines of all but `node`, each with its end.
     pub fn lines_of_others(&self, node: &str) -> String {
-        let Some(own) = self.all.iter().position(|host| host.name == node) else { return self.lines.clone() };
-        let (before, rest) = self.lines.split_at(self.starts.get(own).copied().unwrap_or_default());
-        let after = rest.split_once('\n').map_or("", |(_, after)| after);
-        [before, after].concat()
+        let named = self.all.iter().zip(self.lines.split_inclusive('\n'));
+        named.filter(|(host, _)| host.name != node).map(|(_, line)| line).collect()
     }
 }
 

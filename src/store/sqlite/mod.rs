@@ -412,4 +412,6 @@ impl Store for SqliteStore {
 }
 
 #[cfg(test)]
+mod sharing_tests;
+#[cfg(test)]
 mod tests;

@@ -144,7 +144,7 @@ fn write_together(at: &Connection, first: Job, asked: &mpsc::Receiver<Asked>) ->
 
 /// No transaction could be begun: whoever waits has waited long enough. Returns what was asked after them, if that was no write.
 fn refuse_waiting(fault: Fault, first: Job, asked: &mpsc::Receiver<Asked>) -> Option<Asked> {
-    let why = fault.at("the write lock").to_string();
+    let why = format!("{}; if another process is writing, let it end, then try again", fault.at("the write lock"));
     let mut next = Some(Asked::Write(first));
     while let Some(Asked::Write(job)) = next {
         if let Some(tell) = job(Err(Fault::Io(std::io::Error::other(why.clone())))) {
@@ -157,7 +157,9 @@ fn refuse_waiting(fault: Fault, first: Job, asked: &mpsc::Receiver<Asked>) -> Op
 
 fn commit(at: &Connection) -> Result<(), String> {
     if at.is_autocommit() {
-        return Err("another write that shared its transaction made SQLite roll back all of it".to_owned());
+        return Err(
+            "another write that shared its transaction made SQLite roll back all of it: make room on that disk, then try again".to_owned()
+        );
     }
     execute(at, "COMMIT", []).map(drop).map_err(|fault| {
         // It may have rolled back by itself.
