@@ -39,6 +39,13 @@ pub struct Args {
     command: MirrorCommand,
 }
 
+impl Args {
+    /// True for a command that asks nobody.
+    pub fn only_computes(&self) -> bool {
+        matches!(self.command, MirrorCommand::Index(_))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum MirrorCommand {
     /// Add a mirror: a definition that ships with kickctl, or one of your own

@@ -131,12 +131,12 @@ impl Model {
             if distance > at || length > text.len() - at {
                 return None;
             }
-            if distance >= length {
-                text.copy_within(at - distance..at - distance + length, at);
-            } else {
-                for to in at..at + length {
-                    text[to] = text[to - distance];
-                }
+            // What was copied is copied with the rest: a run becomes twice as long each time.
+            let (from, mut done) = (at - distance, 0);
+            while done < length {
+                let some = (distance + done).min(length - done);
+                text.copy_within(from..from + some, at + done);
+                done += some;
             }
             at += length;
         }
@@ -158,7 +158,8 @@ impl Model {
                 let bit = guess & agrees;
                 let got = range.bit(&mut odds[agrees + bit + symbol]);
                 symbol = symbol << 1 | got;
-                agrees &= if got == 1 { bit } else { !bit };
+                // Where they differ, nothing is guessed from there on.
+                agrees &= !(bit ^ got.wrapping_neg());
             }
         } else {
             while symbol < 0x100 {

@@ -6,11 +6,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use rayon::prelude::*;
 use tempfile::NamedTempFile;
-
-/// Files that are waited for at a time, at most, and how many a thread is begun for.
-const WAITS: usize = 16;
-const WORTH_A_THREAD: usize = 4;
 
 /// Writes a file as a whole: a temporary file beside it, fsync, rename, fsync of the folder. `mode`: such as `0o644`.
 ///
@@ -55,8 +52,8 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Writes a folder and all that is below it to the disk. Each file is waited for once, whatever its names, and all of them together, so
-/// that the file system's journal is written once or twice and not once a file.
+/// Writes a folder and all that is below it to the disk. Each file is waited for once, whatever its names, and many of them together, so
+/// that the file system's journal is not written once a file.
 ///
 /// # Errors
 /// What the system said (a full or failing disk shows here at the latest).
@@ -68,15 +65,7 @@ pub fn sync_tree(folder: &Path) -> io::Result<()> {
             files.push(File::open(entry.path())?);
         }
     }
-    let sync = |files: &[File]| files.iter().try_for_each(File::sync_all);
-    // Threads of their own: they only wait, however many processors there are.
-    std::thread::scope(|scope| {
-        let waits: Vec<_> =
-            files.chunks(files.len().div_ceil(WAITS).max(WORTH_A_THREAD)).map(|some| scope.spawn(move || sync(some))).collect();
-        let ends = waits.into_iter().map(|wait| wait.join().unwrap_or_else(|_| Err(io::Error::other("a thread died"))));
-        // All are waited for; the first error is told.
-        ends.fold(Ok(()), io::Result::and)
-    })
+    files.par_iter().try_for_each(File::sync_all)
 }
 
 /// Writes everything of the file system that `path` lies on to the disk: one call instead of an fsync for each of thousands of files.

@@ -2,15 +2,18 @@
 //!
 //! ```text
 //! block    table | texts of part 1, compressed | texts of part 2 ...      as often as there are blocks
-//! index    of each block: where it is, lengths and digests of table and texts
+//! index    of each block: where it is, lengths and digests of table and texts, its labels
 //! trailer  where the index is, its length, its digest together with the recipe
 //! ```
 //! The compressed texts of a block are at the same time the piece that stands in the published index: a rebuild copies the blocks in which
 //! nothing changed. Everything is checked by digest when it is read. A file that is short, damaged, of another recipe or of another
 //! program is as good as none: packages are read anew. It is written beside and renamed, without fsync, for the same reason.
 
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -25,7 +28,11 @@ pub const MAX_PARTS: usize = 3;
 /// No table and no block of texts is longer, bytes.
 const MAX_SECTION: u32 = 1 << 30;
 const TRAILER: usize = 8 + 8 + 32 + 8;
-const MAGIC: &[u8; 8] = b"kickpkg1";
+/// So much of what was just written is kept at hand, bytes: short listings need not be unpacked to be published.
+const KEPT: usize = 4 << 20;
+/// So much text is unpacked in a row, bytes: to hand over less takes longer than to unpack it.
+const RUN: u64 = 1 << 16;
+const MAGIC: &[u8; 8] = b"kickpkg2";
 
 /// One package file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,13 +49,22 @@ pub struct Entry {
     pub lengths: [u32; MAX_PARTS],
 }
 
-/// A block to be written: its entries, and of each part the texts one after the other, plain length and compressed.
+/// A block to be written: its entries, and of each part the texts one after the other.
 #[derive(Clone, Debug, Default)]
 pub struct Block {
     /// In the order of their paths.
     pub entries: Vec<Entry>,
     /// Of each part.
-    pub texts: Vec<Packed>,
+    pub texts: Vec<Text>,
+}
+
+/// The texts of a block's part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Text {
+    /// As they are.
+    pub plain: Vec<u8>,
+    /// Compressed.
+    pub packed: Vec<u8>,
 }
 
 /// Compressed text.
@@ -60,23 +76,43 @@ pub struct Packed {
     pub bytes: Vec<u8>,
 }
 
+/// A block as it lies in the file, checked.
+pub struct Raw {
+    place: Place,
+    bytes: Vec<u8>,
+}
+
+/// Where a block lies, and what is in it.
+#[derive(Clone, Debug)]
+struct Place {
+    at: u64,
+    /// Of its table, then of its parts, one after the other.
+    sections: Vec<Section>,
+    entries: u32,
+    labels: BTreeSet<String>,
+}
+
 #[derive(Clone, Debug)]
 struct Section {
-    at: u64,
     length: u32,
     plain: u32,
     digest: [u8; 16],
+}
+
+impl Place {
+    /// How long the block is, bytes.
+    fn length(&self) -> u64 {
+        self.sections.iter().map(|section| u64::from(section.length)).sum()
+    }
 }
 
 /// A cache that is open for reading, by several threads at a time.
 #[derive(Debug)]
 pub struct Cache {
     file: File,
-    parts: usize,
-    /// Of each block its table, then its parts.
-    sections: Vec<Section>,
-    /// Entries in all blocks together.
-    entries: u64,
+    places: Vec<Place>,
+    /// Texts of blocks that were just written.
+    kept: HashMap<usize, Vec<Text>>,
 }
 
 impl Cache {
@@ -97,69 +133,118 @@ impl Cache {
         if index_digest(recipe, &index).as_slice() != digest {
             return None;
         }
-        let mut index = Reader(&index);
-        let (entries, mut sections) = (index.u64()?, Vec::new());
+        let (mut index, mut places) = (Reader(&index), Vec::new());
         while !index.0.is_empty() {
-            let section = Section { at: index.u64()?, length: index.u32()?, plain: index.u32()?, digest: index.take(16)?.try_into().ok()? };
-            let fits = section.at.checked_add(u64::from(section.length))? <= at && section.plain <= MAX_SECTION;
-            sections.push(fits.then_some(section)?);
+            let place = index.place(parts)?;
+            let fits = place.at.checked_add(place.length())? <= at && place.sections.iter().all(|section| section.plain <= MAX_SECTION);
+            places.push(fits.then_some(place)?);
         }
-        sections.len().is_multiple_of(parts + 1).then_some(Self { file, parts, sections, entries })
+        Some(Self { file, places, kept: HashMap::new() })
     }
 
     /// How many blocks there are.
     pub fn blocks(&self) -> usize {
-        self.sections.len() / (self.parts + 1)
+        self.places.len()
     }
 
     /// How many entries there are.
     pub fn entries(&self) -> u64 {
-        self.entries
+        self.places.iter().map(|place| u64::from(place.entries)).sum()
+    }
+
+    /// The labels of a block's entries.
+    pub fn labels(&self, block: usize) -> impl Iterator<Item = &str> {
+        self.places.get(block).into_iter().flat_map(|place| place.labels.iter().map(String::as_str))
+    }
+
+    /// All blocks, in runs whose texts of a part are worth to be unpacked in a row.
+    pub fn runs(&self, part: usize) -> impl Iterator<Item = Range<usize>> {
+        let mut start = 0;
+        std::iter::from_fn(move || {
+            let (mut end, mut plain) = (start, 0);
+            while end < self.places.len() && plain < RUN {
+                plain += self.places[end].sections.get(1 + part).map_or(0, |section| u64::from(section.plain));
+                end += 1;
+            }
+            let run = start..end;
+            start = end;
+            (!run.is_empty()).then_some(run)
+        })
     }
 
     /// The entries of a block. `None` if they are damaged.
     pub fn table(&self, block: usize) -> Option<Vec<Entry>> {
-        let bytes = self.read(self.sections.get(block * (self.parts + 1))?)?;
+        let (bytes, _) = self.section(block, 0)?;
         let mut reader = Reader(&bytes);
-        let mut entries = Vec::new();
+        let mut entries = Vec::with_capacity(self.places[block].entries as usize);
         while !reader.0.is_empty() {
             entries.push(reader.entry()?);
         }
         Some(entries)
     }
 
+    /// The texts of a block, plain too. `None` if they are damaged, or `unpack` says so.
+    pub fn text(&self, block: usize, part: usize, unpack: impl FnOnce(&Packed) -> Option<Vec<u8>>) -> Option<Cow<'_, Text>> {
+        if let Some(texts) = self.kept.get(&block) {
+            return texts.get(part).map(Cow::Borrowed);
+        }
+        let packed = self.texts(block, part)?;
+        Some(Cow::Owned(Text { plain: unpack(&packed)?, packed: packed.bytes }))
+    }
+
     /// The texts of a block. `None` if they are damaged.
     pub fn texts(&self, block: usize, part: usize) -> Option<Packed> {
-        let section = self.sections.get(block * (self.parts + 1) + 1 + part)?;
-        Some(Packed { plain: section.plain, bytes: self.read(section)? })
+        let (bytes, plain) = self.section(block, 1 + part)?;
+        Some(Packed { plain, bytes })
+    }
+
+    /// A block as it is. `None` if any of it is damaged.
+    pub fn raw(&self, block: usize) -> Option<Raw> {
+        let place = self.places.get(block)?;
+        let bytes = self.read(place.at, place.length())?;
+        let mut rest = bytes.as_slice();
+        for section in &place.sections {
+            let (some, behind) = rest.split_at_checked(section.length as usize)?;
+            (digest_of(some) == section.digest).then_some(())?;
+            rest = behind;
+        }
+        Some(Raw { place: place.clone(), bytes })
     }
 
     /// Stands for all texts: equal digests, equal metadata.
     pub fn content(&self) -> Sha256 {
         let mut hasher = Hasher::new();
-        for (number, section) in self.sections.iter().enumerate() {
-            // Tables hold stamps, which say nothing of the content.
-            if !number.is_multiple_of(self.parts + 1) {
-                hasher.update(section.digest);
-            }
+        // Tables hold stamps, which say nothing of the content.
+        for section in self.places.iter().flat_map(|place| place.sections.iter().skip(1)) {
+            hasher.update(section.digest);
         }
         Sha256::new(hasher.finalize().into())
     }
 
-    fn read(&self, section: &Section) -> Option<Vec<u8>> {
-        let mut bytes = vec![0; section.length as usize];
-        self.file.read_exact_at(&mut bytes, section.at).ok()?;
-        (digest_of(&bytes) == section.digest).then_some(bytes)
+    /// A section of a block, with the length of its text.
+    fn section(&self, block: usize, number: usize) -> Option<(Vec<u8>, u32)> {
+        let place = self.places.get(block)?;
+        let section = place.sections.get(number)?;
+        let before: u64 = place.sections[..number].iter().map(|section| u64::from(section.length)).sum();
+        let bytes = self.read(place.at + before, u64::from(section.length))?;
+        (digest_of(&bytes) == section.digest).then_some((bytes, section.plain))
+    }
+
+    fn read(&self, at: u64, length: u64) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(length).ok()?];
+        self.file.read_exact_at(&mut bytes, at).ok()?;
+        Some(bytes)
     }
 }
 
 /// Writes a cache, block by block.
 pub struct Writer {
     out: BufWriter<NamedTempFile>,
-    parts: usize,
     at: u64,
-    sections: Vec<Section>,
-    entries: u64,
+    places: Vec<Place>,
+    kept: HashMap<usize, Vec<Text>>,
+    /// How much more may be kept, bytes.
+    room: usize,
 }
 
 impl Writer {
@@ -167,33 +252,58 @@ impl Writer {
     ///
     /// # Errors
     /// What the system said.
-    pub fn beside(path: &Path, parts: usize) -> io::Result<Self> {
+    pub fn beside(path: &Path) -> io::Result<Self> {
         let folder = path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder)?;
         let file = NamedTempFile::with_prefix_in(OURS, folder)?;
-        Ok(Self { out: BufWriter::with_capacity(1 << 16, file), parts, at: 0, sections: Vec::new(), entries: 0 })
+        Ok(Self { out: BufWriter::with_capacity(1 << 16, file), at: 0, places: Vec::new(), kept: HashMap::new(), room: KEPT })
     }
 
     /// Adds a block.
     ///
     /// # Errors
     /// If the disk is full.
-    pub fn push(&mut self, block: &Block) -> io::Result<()> {
+    pub fn push(&mut self, block: Block) -> io::Result<()> {
+        let Block { entries, texts } = block;
         let mut table = Vec::new();
-        block.entries.iter().for_each(|entry| write_entry(&mut table, entry));
-        self.entries += block.entries.len() as u64;
-        let plain = u32::try_from(table.len()).unwrap_or(u32::MAX);
-        self.section(&table, plain)?;
-        block.texts.iter().try_for_each(|packed| self.section(&packed.bytes, packed.plain))
+        entries.iter().for_each(|entry| write_entry(&mut table, entry));
+        let mut sections = vec![self.section(&table, table.len())?];
+        for Text { plain, packed } in &texts {
+            sections.push(self.section(packed, plain.len())?);
+        }
+        let size = texts.iter().map(|text| text.plain.len() + text.packed.len()).sum();
+        if let Some(room) = self.room.checked_sub(size) {
+            self.room = room;
+            self.kept.insert(self.places.len(), texts);
+        }
+        let labels = entries.iter().map(|entry| entry.label.clone()).collect();
+        self.place(Place { at: 0, sections, entries: u32::try_from(entries.len()).unwrap_or(u32::MAX), labels });
+        Ok(())
     }
 
-    fn section(&mut self, bytes: &[u8], plain: u32) -> io::Result<()> {
-        let too_long = |_| io::Error::other("the packages of one block have more than 4 GiB of metadata");
-        let length = u32::try_from(bytes.len()).map_err(too_long)?;
-        self.out.write_all(bytes)?;
-        self.sections.push(Section { at: self.at, length, plain, digest: digest_of(bytes) });
-        self.at += u64::from(length);
+    /// Adds a block of another cache.
+    ///
+    /// # Errors
+    /// If the disk is full.
+    pub fn copy(&mut self, raw: Raw) -> io::Result<()> {
+        self.out.write_all(&raw.bytes)?;
+        self.place(raw.place);
         Ok(())
+    }
+
+    fn section(&mut self, bytes: &[u8], plain: usize) -> io::Result<Section> {
+        let length = |length: usize| {
+            u32::try_from(length).map_err(|_| io::Error::other("the packages of one block have more than 4 GiB of metadata"))
+        };
+        self.out.write_all(bytes)?;
+        Ok(Section { length: length(bytes.len())?, plain: length(plain)?, digest: digest_of(bytes) })
+    }
+
+    /// Notes the block that was just written.
+    fn place(&mut self, place: Place) {
+        let place = Place { at: self.at, ..place };
+        self.at += place.length();
+        self.places.push(place);
     }
 
     /// Gives the file its name and opens it for reading.
@@ -201,19 +311,14 @@ impl Writer {
     /// # Errors
     /// If the disk is full.
     pub fn finish(mut self, path: &Path, recipe: &str) -> io::Result<Cache> {
-        let mut index = self.entries.to_le_bytes().to_vec();
-        for section in &self.sections {
-            index.extend(section.at.to_le_bytes());
-            index.extend(section.length.to_le_bytes());
-            index.extend(section.plain.to_le_bytes());
-            index.extend(section.digest);
-        }
+        let mut index = Vec::new();
+        self.places.iter().for_each(|place| write_place(&mut index, place));
         self.out.write_all(&index)?;
         for bytes in [&self.at.to_le_bytes()[..], &(index.len() as u64).to_le_bytes(), &index_digest(recipe, &index), MAGIC] {
             self.out.write_all(bytes)?;
         }
         let file = self.out.into_inner().map_err(io::IntoInnerError::into_error)?.persist(path).map_err(|error| error.error)?;
-        Ok(Cache { file, parts: self.parts, sections: self.sections, entries: self.entries })
+        Ok(Cache { file, places: self.places, kept: self.kept })
     }
 }
 
@@ -227,13 +332,29 @@ fn index_digest(recipe: &str, index: &[u8]) -> [u8; 32] {
     Hasher::new().chain_update(recipe).chain_update([0]).chain_update(index).finalize().into()
 }
 
+fn write_place(out: &mut Vec<u8>, place: &Place) {
+    let Place { at, sections, entries, labels } = place;
+    out.extend(at.to_le_bytes());
+    for section in sections {
+        out.extend(section.length.to_le_bytes());
+        out.extend(section.plain.to_le_bytes());
+        out.extend(section.digest);
+    }
+    out.extend(entries.to_le_bytes());
+    out.extend(u32::try_from(labels.len()).unwrap_or(u32::MAX).to_le_bytes());
+    labels.iter().for_each(|label| write_text(out, label));
+}
+
+/// Paths and labels are far shorter than this can be: the system's limit is 4096.
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    out.extend(u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes());
+    out.extend(text.bytes().take(usize::from(u16::MAX)));
+}
+
 fn write_entry(out: &mut Vec<u8>, entry: &Entry) {
     let Entry { path, stamp, sha256, label, lengths } = entry;
-    for text in [path, label] {
-        // Paths and labels are far shorter: the system's limit is 4096.
-        out.extend(u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes());
-        out.extend(text.bytes().take(usize::from(u16::MAX)));
-    }
+    write_text(out, path);
+    write_text(out, label);
     out.extend(stamp.size.to_le_bytes());
     out.extend(stamp.mtime.to_le_bytes());
     out.extend(stamp.ctime.to_le_bytes());
@@ -269,6 +390,15 @@ impl<'a> Reader<'a> {
         String::from_utf8(self.take(usize::from(length))?.to_vec()).ok()
     }
 
+    fn place(&mut self, parts: usize) -> Option<Place> {
+        let at = self.u64()?;
+        let mut section = || Some(Section { length: self.u32()?, plain: self.u32()?, digest: self.take(16)?.try_into().ok()? });
+        let sections = (0..=parts).map(|_| section()).collect::<Option<_>>()?;
+        let (entries, labels) = (self.u32()?, self.u32()?);
+        let labels = (0..labels).map(|_| self.text()).collect::<Option<_>>()?;
+        Some(Place { at, sections, entries, labels })
+    }
+
     fn entry(&mut self) -> Option<Entry> {
         let (path, label) = (self.text()?, self.text()?);
         let stamp = Stamp { size: self.u64()?, mtime: self.i64()?, ctime: self.i64()?, inode: self.u64()? };
@@ -295,14 +425,18 @@ mod tests {
             label: "amd64".to_owned(),
             lengths: [5, 0, 0],
         };
-        Block { entries: (first..first + 3).map(entry).collect(), texts: vec![Packed { plain: 15, bytes: vec![7; 9] }] }
+        Block { entries: (first..first + 3).map(entry).collect(), texts: vec![Text { plain: vec![5; 15], packed: vec![7; 9] }] }
+    }
+
+    fn packed() -> Packed {
+        Packed { plain: 15, bytes: vec![7; 9] }
     }
 
     fn written(folder: &Path) -> std::path::PathBuf {
         let path = folder.join("packages.cache");
-        let mut writer = Writer::beside(&path, 1).unwrap();
-        writer.push(&block(0)).unwrap();
-        writer.push(&block(3)).unwrap();
+        let mut writer = Writer::beside(&path).unwrap();
+        writer.push(block(0)).unwrap();
+        writer.push(block(3)).unwrap();
         writer.finish(&path, "recipe").unwrap();
         path
     }
@@ -313,9 +447,30 @@ mod tests {
         let cache = Cache::open(&written(folder.path()), "recipe", 1).unwrap();
         assert_eq!((cache.blocks(), cache.entries()), (2, 6));
         assert_eq!(cache.table(1).unwrap(), block(3).entries);
-        assert_eq!(cache.texts(0, 0).unwrap(), block(0).texts[0]);
+        assert_eq!(cache.texts(0, 0).unwrap(), packed());
+        assert_eq!(cache.text(0, 0, |_| Some(vec![5; 15])).unwrap().as_ref(), &block(0).texts[0]);
+        assert_eq!(cache.text(0, 0, |_| None), None);
         assert_eq!(cache.table(2), None);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(cache.labels(1).collect::<Vec<_>>(), ["amd64"]);
+        assert_eq!(cache.runs(0).collect::<Vec<_>>(), vec![0..2; 1]);
+    }
+
+    #[test]
+    fn a_block_is_carried_over_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = Cache::open(&written(folder.path()), "recipe", 1).unwrap();
+        let path = folder.path().join("new.cache");
+        let mut writer = Writer::beside(&path).unwrap();
+        writer.push(block(9)).unwrap();
+        writer.copy(old.raw(1).unwrap()).unwrap();
+        let kept = writer.finish(&path, "recipe").unwrap();
+        assert_eq!(kept.text(0, 0, |_| None).unwrap().as_ref(), &block(9).texts[0], "what was written is at hand");
+        assert_eq!(kept.text(1, 0, |_| None), None, "what was carried over is not");
+        let new = Cache::open(&path, "recipe", 1).unwrap();
+        assert_eq!((new.entries(), new.table(1), new.texts(1, 0)), (6, old.table(1), old.texts(1, 0)));
+        assert_eq!(new.labels(1).collect::<Vec<_>>(), ["amd64"]);
+        assert!(old.raw(2).is_none());
     }
 
     #[test]
@@ -339,7 +494,8 @@ mod tests {
             if let Some(cache) = Cache::open(&path, "recipe", 1) {
                 for (number, first) in [(0, 0), (1, 3)] {
                     prop_assert!(cache.table(number).is_none_or(|table| table == block(first).entries));
-                    prop_assert!(cache.texts(number, 0).is_none_or(|texts| texts == block(first).texts[0]));
+                    prop_assert!(cache.texts(number, 0).is_none_or(|texts| texts == packed()));
+                    prop_assert_eq!(cache.raw(number).is_some(), cache.table(number).is_some() && cache.texts(number, 0).is_some());
                 }
             }
             std::fs::write(&path, &good[..cut]).unwrap();

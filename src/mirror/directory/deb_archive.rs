@@ -1,12 +1,14 @@
 //! The metadata of a directory of Debian packages, in the shape of an archive: `dists/SUITE/` with its indices and a Release file.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
+use std::ops::Range;
 
 use rayon::prelude::*;
 use time::OffsetDateTime;
 
-use super::cache::Cache;
+use super::cache::{Cache, Text};
 use super::debs::{Debs, Document};
 use super::kind::Kind;
 use super::old::{starts, unpack};
@@ -39,7 +41,7 @@ impl Archive<'_> {
     /// If the disk is full or the key cannot sign.
     pub fn write(&self, kind: &Debs, cache: &Cache, sink: &mut dyn Sink) -> Result<Vec<String>> {
         let dists = format!("dists/{}", self.suite);
-        let documents = Document::of(labels(cache)?, own_architecture());
+        let documents = Document::of(labels(cache), own_architecture());
         let made: Vec<(HashedFile, HashedFile)> = {
             let sink: &dyn Sink = sink;
             documents.par_iter().map(|document| write_document(document, kind, cache, sink)).collect::<io::Result<_>>()?
@@ -84,8 +86,11 @@ impl Archive<'_> {
         sink.put_bytes(&format!("{dists}/Release"), text.as_bytes())?;
         let Some(key) = self.key else { return Ok(()) };
         let failed = |source| Error::SigningKey { path: key.fingerprint().into(), source: Box::new(source) };
-        let detached = key.sign_detached(text.as_bytes(), self.now).map_err(failed)?;
-        let signed = key.sign_cleartext(&text, self.now).map_err(failed)?;
+        let (detached, signed) = rayon::join(
+            || key.sign_detached(text.as_bytes(), self.now).map_err(failed),
+            || key.sign_cleartext(&text, self.now).map_err(failed),
+        );
+        let (detached, signed) = (detached?, signed?);
         sink.put_bytes(&format!("{dists}/Release.gpg"), detached.as_bytes())?;
         sink.put_bytes(&format!("{dists}/InRelease"), signed.as_bytes())?;
         Ok(())
@@ -95,44 +100,41 @@ impl Archive<'_> {
 /// One index, plain and compressed. Blocks of which every package belongs to it are copied as they are.
 fn write_document(document: &Document, kind: &Debs, cache: &Cache, sink: &dyn Sink) -> io::Result<(HashedFile, HashedFile)> {
     let (mut plain, mut packed) = (sink.create()?, sink.create()?);
-    let make = |number| piece(number, document, kind, cache);
-    in_order(0..cache.blocks(), make, |piece: io::Result<(Vec<u8>, Vec<u8>)>| {
-        let (text, compressed) = piece?;
-        plain.write_all(&text)?;
-        packed.write_all(&compressed)
+    let make = |run: Range<usize>| run.filter_map(|number| piece(number, document, kind, cache).transpose()).collect();
+    in_order(cache.runs(0), make, |pieces: io::Result<Vec<Cow<'_, Text>>>| {
+        pieces?.iter().try_for_each(|piece| {
+            plain.write_all(&piece.plain)?;
+            packed.write_all(&piece.packed)
+        })
     })?;
-    if cache.blocks() == 0 {
+    if packed.size() == 0 {
         packed.write_all(&compress(b"", kind.compression())?)?;
     }
     Ok((plain, packed))
 }
 
-/// What a block adds to an index, plain and compressed.
-fn piece(number: usize, document: &Document, kind: &Debs, cache: &Cache) -> io::Result<(Vec<u8>, Vec<u8>)> {
-    let (Some(table), Some(texts)) = (cache.table(number), cache.texts(number, 0)) else { return Err(damaged()) };
-    let text = unpack(&texts, kind).ok_or_else(damaged)?;
-    if table.iter().all(|entry| document.holds(&entry.label)) {
-        return Ok((text, texts.bytes));
+/// What a block adds to an index, if anything.
+fn piece<'a>(number: usize, document: &Document, kind: &Debs, cache: &'a Cache) -> io::Result<Option<Cow<'a, Text>>> {
+    if !cache.labels(number).any(|label| document.holds(label)) {
+        return Ok(None);
     }
-    let mut some = Vec::new();
+    let text = cache.text(number, 0, |packed| unpack(packed, kind)).ok_or_else(damaged)?;
+    if cache.labels(number).all(|label| document.holds(label)) {
+        return Ok(Some(text));
+    }
+    let table = cache.table(number).ok_or_else(damaged)?;
+    let mut plain = Vec::new();
     for (entry, start) in table.iter().zip(starts(&table)).filter(|(entry, _)| document.holds(&entry.label)) {
-        some.extend_from_slice(text.get(start[0]..start[0] + entry.lengths[0] as usize).ok_or_else(damaged)?);
+        plain.extend_from_slice(text.plain.get(start[0]..start[0] + entry.lengths[0] as usize).ok_or_else(damaged)?);
     }
-    let compressed = compress(&some, kind.compression())?;
-    Ok((some, compressed))
+    let packed = compress(&plain, kind.compression())?;
+    Ok(Some(Cow::Owned(Text { plain, packed })))
 }
 
 /// All labels there are.
-fn labels(cache: &Cache) -> Result<BTreeSet<String>> {
-    let mut labels = BTreeSet::new();
-    for number in 0..cache.blocks() {
-        for entry in cache.table(number).ok_or_else(damaged)? {
-            if !labels.contains(&entry.label) {
-                labels.insert(entry.label);
-            }
-        }
-    }
-    Ok(labels)
+fn labels(cache: &Cache) -> BTreeSet<String> {
+    let labels: BTreeSet<&str> = (0..cache.blocks()).flat_map(|block| cache.labels(block)).collect();
+    labels.into_iter().map(str::to_owned).collect()
 }
 
 /// The head's own architecture, as Debian calls it.

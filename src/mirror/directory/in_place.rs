@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use rayon::prelude::*;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::indexer::{Indexed, Indexer};
@@ -48,6 +49,7 @@ pub fn index(request: &Request<'_>) -> Result<Indexed> {
     sync_tree(&new.path().join(folder))
         .and_then(|()| switch(&new.path().join(folder), &root.join(folder)))
         .map_err(|error| named(error, "write", &root.join(folder)))?;
+    remove_files(new.path());
     // The change of names is not waited for: after a power cut the directory has the former metadata or the new, each of them whole.
     Ok(indexed)
 }
@@ -67,6 +69,15 @@ fn switch(new: &Path, old: &Path) -> io::Result<()> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Removes the files below a folder that is removed next, several at a time: some disks are told of the room that each one leaves, and
+/// that is waited for.
+fn remove_files(folder: &Path) {
+    let entries = walkdir::WalkDir::new(folder).into_iter().flatten();
+    let files: Vec<walkdir::DirEntry> = entries.filter(|entry| !entry.file_type().is_dir()).collect();
+    // What stays is removed, or complained of, with the folder.
+    files.par_iter().for_each(|file| drop(fs::remove_file(file.path())));
 }
 
 /// Removes what killed runs left half-made.

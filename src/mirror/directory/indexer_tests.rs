@@ -1,7 +1,11 @@
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
+use std::time::Duration;
 
+use super::super::kind::Read;
+use super::super::reader::UNSETTLED;
 use super::*;
+use crate::domain::checksum::Sha256;
 use crate::repo::compress::Compression;
 
 /// Packages that are text; the first line is their label.

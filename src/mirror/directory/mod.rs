@@ -3,6 +3,7 @@
 //! ```text
 //! scan      names, sizes, times                                  (files)
 //! indexer   read what is new or changed, remember the rest       (files)
+//! reader    what one package file is                             (files)
 //! cache     what is remembered; its blocks are pieces of the index
 //! kind      what a package format adds: debs, rpms               (pure)
 //! archive   the metadata, from the cache                         (files)
@@ -19,6 +20,7 @@ pub mod indexer;
 pub mod kind;
 mod old;
 pub mod packages;
+mod reader;
 pub mod rpm_repository;
 pub mod rpms;
 pub mod scan;

@@ -16,7 +16,8 @@ pub struct Olds<'a> {
 
 /// One block.
 pub struct Old {
-    number: usize,
+    /// Which one it was.
+    pub number: usize,
     /// Its entries, in the order of their paths.
     pub entries: Vec<Entry>,
     texts: OnceLock<Option<Texts>>,
@@ -63,11 +64,6 @@ impl Old {
         self.entries.last().map_or("", |entry| &entry.path)
     }
 
-    /// Its texts as they are, compressed. `None` if they are damaged.
-    pub fn packed(&self, cache: &Cache, parts: usize) -> Option<Vec<Packed>> {
-        (0..parts).map(|part| cache.texts(self.number, part)).collect()
-    }
-
     /// The entry of a path, with its texts. `None` if it has none or they are damaged.
     pub fn find(&self, cache: &Cache, kind: &dyn Kind, path: &str) -> Option<(&Entry, Vec<&[u8]>)> {
         let at = self.entries.binary_search_by(|entry| entry.path.as_str().cmp(path)).ok()?;
@@ -82,8 +78,8 @@ impl Old {
     }
 
     fn unpack(&self, cache: &Cache, kind: &dyn Kind) -> Option<Texts> {
-        let unpacked = self.packed(cache, kind.parts())?.into_iter().map(|packed| unpack(&packed, kind)).collect::<Option<_>>()?;
-        Some(Texts { parts: unpacked, starts: starts(&self.entries) })
+        let parts = (0..kind.parts()).map(|part| unpack(&cache.texts(self.number, part)?, kind)).collect::<Option<_>>()?;
+        Some(Texts { parts, starts: starts(&self.entries) })
     }
 }
 

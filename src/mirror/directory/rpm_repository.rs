@@ -1,6 +1,7 @@
 //! The metadata of a directory of RPM packages: `repodata/` with the three listings and repomd.xml.
 
 use std::io::{self, Write};
+use std::ops::Range;
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256 as Hasher};
@@ -75,13 +76,10 @@ fn write_listing(listing: Listing, part: usize, cache: &Cache, sink: &dyn Sink) 
     };
     let (head, tail) = (listing.head(cache.entries()), listing.tail());
     piece(head.as_bytes(), &compress(head.as_bytes(), Rpms.compression())?)?;
-    let make = |block| {
-        let texts = cache.texts(block, part)?;
-        Some((unpack(&texts, &Rpms)?, texts.bytes))
-    };
-    in_order(0..cache.blocks(), make, |block| {
-        let (text, packed) = block.ok_or_else(damaged)?;
-        piece(&text, &packed)
+    let text = |block| cache.text(block, part, |packed| unpack(packed, &Rpms));
+    let make = |run: Range<usize>| run.map(text).collect();
+    in_order(cache.runs(part), make, |run: Option<Vec<_>>| {
+        run.ok_or_else(damaged)?.iter().try_for_each(|text| piece(&text.plain, &text.packed))
     })?;
     piece(tail.as_bytes(), &compress(tail.as_bytes(), Rpms.compression())?)?;
     Ok(Made { file, open_sha256: Sha256::new(open.finalize().into()), open_size })

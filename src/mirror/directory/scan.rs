@@ -1,10 +1,12 @@
 //! What lies in a directory, by name, size and times; no file is opened.
 
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::ffi::{CStr, OsStr};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 
 use crate::mirror::{Error, Result};
 use crate::sys::atomic::named;
@@ -27,16 +29,29 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// Of an open file, or one looked at by name.
-    pub fn of(metadata: &Metadata) -> Self {
-        let nanoseconds = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+    /// Of an open file.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn of(file: &std::fs::File) -> io::Result<Self> {
+        Ok(Self::from(fstat(file)?))
+    }
+}
+
+impl From<Stat> for Stamp {
+    fn from(stat: Stat) -> Self {
         Self {
-            size: metadata.len(),
-            mtime: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
-            ctime: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
-            inode: metadata.ino(),
+            size: u64::try_from(stat.st_size).unwrap_or_default(),
+            mtime: nanoseconds(stat.st_mtime, stat.st_mtime_nsec),
+            ctime: nanoseconds(stat.st_ctime, stat.st_ctime_nsec),
+            inode: stat.st_ino,
         }
     }
+}
+
+/// The type of the second number is the processor's.
+fn nanoseconds(seconds: i64, rest: impl TryInto<i64>) -> i64 {
+    seconds.saturating_mul(1_000_000_000).saturating_add(rest.try_into().unwrap_or_default())
 }
 
 /// A package file that was found.
@@ -54,32 +69,71 @@ pub struct Found {
 /// # Errors
 /// If the directory does not read, or a name is not UTF-8.
 pub fn scan(root: &Path, takes: &(dyn Fn(&str) -> bool + Sync)) -> Result<Vec<Found>> {
-    let mut paths = Vec::new();
-    let passed_over = |entry: &walkdir::DirEntry| {
-        let name = entry.file_name().to_string_lossy();
-        entry.depth() > 0 && name.starts_with(OURS) || entry.depth() == 1 && ["repodata", "dists"].contains(&&*name)
-    };
-    for entry in walkdir::WalkDir::new(root).into_iter().filter_entry(|entry| !passed_over(entry)) {
-        let entry = entry.map_err(|error| named(error.into(), "read the directory", root))?;
-        if entry.file_type().is_dir() || !takes(&entry.file_name().to_string_lossy()) {
+    let (mut found, mut folders) = (Vec::new(), vec![PathBuf::new()]);
+    while !folders.is_empty() {
+        let listed: Vec<Listed> = folders.par_iter().map(|below| list(root, below, takes)).collect::<Result<_>>()?;
+        folders.clear();
+        for Listed { files, folders: further } in listed {
+            found.extend(files);
+            folders.extend(further);
+        }
+    }
+    found.par_sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+/// What one folder holds.
+struct Listed {
+    files: Vec<Found>,
+    /// Their paths below the directory.
+    folders: Vec<PathBuf>,
+}
+
+/// Names are looked up from the open folder: the way to it is not walked again for each of thousands.
+fn list(root: &Path, below: &Path, takes: &(dyn Fn(&str) -> bool + Sync)) -> Result<Listed> {
+    let folder = root.join(below);
+    let failed = |error: rustix::io::Errno| Error::from(named(error.into(), "read the directory", &folder));
+    let fd = openat(CWD, &folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+    let (mut names, mut folders) = (Vec::new(), Vec::new());
+    for entry in Dir::read_from(&fd).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let (name, mut kind) = (entry.file_name(), entry.file_type());
+        if matches!(name.to_bytes(), b"." | b"..") || is_passed_over(below, name) {
             continue;
         }
-        let below = entry.path().strip_prefix(root).unwrap_or(entry.path());
-        let Some(path) = below.to_str() else {
-            return Err(Error::Usage(format!("{}: its name is not UTF-8, so that no index can name it; rename the file", below.display())));
-        };
-        paths.push(path.to_owned());
+        if kind == FileType::Unknown {
+            kind = FileType::from_raw_mode(statat(&fd, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?.st_mode);
+        }
+        if kind == FileType::Directory {
+            folders.push(below.join(OsStr::from_bytes(name.to_bytes())));
+        } else if takes(&name.to_string_lossy()) {
+            names.push(name.to_owned());
+        }
     }
-    paths.par_sort_unstable();
-    let look = |path: String| {
-        let full = root.join(&path);
-        match std::fs::metadata(&full) {
-            Ok(metadata) => Ok(metadata.is_file().then(|| Found { stamp: Stamp::of(&metadata), path })),
-            Err(error) => Err(Error::from(named(error, "read", &full))),
+    let look = |name: std::ffi::CString| {
+        let path = below.join(OsStr::from_bytes(name.to_bytes()));
+        let stat = statat(&fd, &name, AtFlags::empty()).map_err(|error| named(error.into(), "read", &root.join(&path)))?;
+        if !FileType::from_raw_mode(stat.st_mode).is_file() {
+            return Ok(None);
+        }
+        match path.into_os_string().into_string() {
+            Ok(path) => Ok(Some(Found { path, stamp: stat.into() })),
+            Err(path) => {
+                let path = path.display();
+                Err(Error::Usage(format!("{path}: its name is not UTF-8, so that no index can name it; rename the file")))
+            }
         }
     };
-    let found: Result<Vec<Option<Found>>> = paths.into_par_iter().map(look).collect();
-    Ok(found?.into_iter().flatten().collect())
+    let files: Vec<Option<Found>> = names.into_par_iter().with_min_len(FILES_A_JOB).map(look).collect::<Result<_>>()?;
+    Ok(Listed { files: files.into_iter().flatten().collect(), folders })
+}
+
+/// How many files are looked at in a row: to hand over fewer takes longer than to look at them.
+const FILES_A_JOB: usize = 64;
+
+fn is_passed_over(below: &Path, name: &CStr) -> bool {
+    let name = name.to_bytes();
+    name.starts_with(OURS.as_bytes()) || below.as_os_str().is_empty() && matches!(name, b"repodata" | b"dists")
 }
 
 /// Cuts a listing into blocks of 64 files or so. Where a block begins is told by a file's own name, so that a file that comes or goes

@@ -1,7 +1,9 @@
 //! Where metadata is written to: a snapshot's tree, or the directory itself.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
+
+use rustix::fs::{Advice, fadvise};
 
 use crate::domain::checksum::FileEntry;
 use crate::mirror::Result;
@@ -17,7 +19,7 @@ pub trait Sink: Sync {
     ///
     /// # Errors
     /// If the disk is full.
-    fn create(&self) -> std::io::Result<HashedFile>;
+    fn create(&self) -> io::Result<HashedFile>;
 
     /// Takes a file that was written, under its path.
     ///
@@ -53,7 +55,7 @@ pub struct IntoTree<'a> {
 }
 
 impl Sink for IntoTree<'_> {
-    fn create(&self) -> std::io::Result<HashedFile> {
+    fn create(&self) -> io::Result<HashedFile> {
         self.store.create()
     }
 
@@ -71,6 +73,9 @@ impl Sink for IntoTree<'_> {
     }
 }
 
+/// From this size on a file is on its way to the disk while others are still made, bytes.
+const LARGE: u64 = 1 << 16;
+
 /// A folder of files.
 pub struct IntoFolder {
     /// The folder; it is there.
@@ -78,7 +83,7 @@ pub struct IntoFolder {
 }
 
 impl Sink for IntoFolder {
-    fn create(&self) -> std::io::Result<HashedFile> {
+    fn create(&self) -> io::Result<HashedFile> {
         HashedFile::create(&self.root, ".new-")
     }
 
@@ -88,7 +93,11 @@ impl Sink for IntoFolder {
         if let Some(folder) = place.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        hashed::persist(file, &place, 0o644)?;
+        let file = hashed::persist(file, &place, 0o644)?;
+        if size >= LARGE {
+            // It will be waited for in the end; the system begins to write what it is told not to keep.
+            fadvise(file, 0, None, Advice::DontNeed).map_err(io::Error::from)?;
+        }
         Ok(FileEntry { size, sha256 })
     }
 

@@ -58,7 +58,7 @@ impl Seen {
     fn open(path: &Path) -> Result<Self> {
         let refused = |problem: String| Error::Metadata { url: path.display().to_string(), problem };
         let mut image = File::open(path).map_err(|error| named(error, "read the image", path))?;
-        let stamp = Stamp::of(&image.metadata()?);
+        let stamp = Stamp::of(&image)?;
         let files = iso9660::files(&mut image).map_err(|error| refused(error.to_string()))?;
         let find = |wanted: &str| files.iter().find(|file| file.path == wanted);
         if find(KERNEL).is_none() || find(INITRD).is_none() || !files.iter().any(|file| is_in(&file.path, "casper/", ".squashfs")) {

@@ -48,7 +48,7 @@ deb_new() { find "$BENCH_WORK/new" -name "*-$(printf '%05d' $((5000 + $1)))_*.de
 # As reprepro: the package is put into what is served, and the signed indices are renewed there.
 deb_add_kickctl() {
     # shellcheck disable=SC2016 # for the inner shell
-    measure kickctl_deb_add_one bash -c 'cp "$3" "$2/" && "$0" --data "$1" mirror index "$2" --sign' "$KICKCTL" "$BENCH_WORK/data" "$BENCH_WORK/debs" "$(deb_new "$1")"
+    measure kickctl_deb_add_one sh -c 'cp "$3" "$2/" && exec "$0" --data "$1" mirror index "$2" --sign' "$KICKCTL" "$BENCH_WORK/data" "$BENCH_WORK/debs" "$(deb_new "$1")"
 }
 # A mirror's way: a copy in the object store, a snapshot of its own that can be gone back to, everything on the disk before it is published.
 deb_add_mirror() {
@@ -58,8 +58,8 @@ deb_add_mirror() {
 deb_add_aptly() {
     # Without Contents, which the others do without.
     # shellcheck disable=SC2016 # for the inner shell
-    measure aptly_deb_add_one bash -c 'aptly -config="$1" repo add bench "$2" && aptly -config="$1" publish update -batch -skip-contents stable' \
-        bash "$BENCH_WORK/aptly.conf" "$(deb_new "$1")"
+    measure aptly_deb_add_one sh -c 'aptly -config="$1" repo add bench "$2" && exec aptly -config="$1" publish update -batch -skip-contents stable' \
+        sh "$BENCH_WORK/aptly.conf" "$(deb_new "$1")"
 }
 deb_add_reprepro() { measure reprepro_deb_add_one reprepro --silent -b "$BENCH_WORK/reprepro" includedeb stable "$(deb_new "$1")"; }
 
