@@ -193,10 +193,14 @@ fn the_completion_scripts_are_scripts() {
     }
     let script = place.path().join("kickctl.bash");
     fs::write(&script, kickctl(place.path(), "completions bash").stdout).unwrap();
-    let offered = run(Command::new("bash")
-        .args(["-c", "source $0; COMP_WORDS=(kickctl expo); COMP_CWORD=1; _kickctl kickctl expo kickctl; echo ${COMPREPLY[@]}"])
-        .arg(&script));
-    assert_eq!(offered.trim(), "export");
+    let offered = |words: &str| {
+        let complete = "source $0; COMP_WORDS=(kickctl $1); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+            _kickctl kickctl ${COMP_WORDS[-1]} ${COMP_WORDS[-2]}; echo ${COMPREPLY[@]}";
+        run(Command::new("bash").args(["-c", complete]).arg(&script).arg(words)).trim().to_owned()
+    };
+    assert_eq!(offered("expo"), "export");
+    assert_eq!(offered("mirror ind"), "index");
+    assert_eq!(offered("node add --addr"), "--address");
 }
 
 #[test]

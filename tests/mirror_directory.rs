@@ -103,6 +103,64 @@ fn the_index_says_what_apt_ftparchive_says() {
     assert_eq!(sorted(&index(&root)), sorted(&theirs));
 }
 
+/// Names of packages, in their order.
+fn names(index: &str) -> Vec<String> {
+    let mut names: Vec<String> = index.lines().filter_map(|line| line.strip_prefix("Package: ")).map(str::to_owned).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn each_index_holds_the_packages_of_its_architecture_and_those_for_all() {
+    let head = Head::new();
+    let root = head.aside().join("debs");
+    // Enough for blocks of one architecture alone; what lies in `mixed` shares blocks.
+    for architecture in ["all", "amd64", "i386"] {
+        for number in 0..40 {
+            let name = format!("p-{architecture}-{number:02}");
+            let folder = if number < 34 { architecture } else { "mixed" };
+            build(
+                &root.join(folder).join(format!("{number:02}-{name}_1_{architecture}.deb")),
+                &name,
+                "1",
+                &format!("Architecture: {architecture}"),
+                10,
+            );
+        }
+    }
+    build(&root.join("installer-part.udeb"), "installer-part", "1", "", 10);
+    settle();
+    let check = || {
+        head.ok(&["mirror", "index", root.to_str().unwrap(), "--suite", "trixie"]);
+        for architecture in ["amd64", "i386"] {
+            let index = |component: &str| root.join(format!("dists/trixie/{component}/binary-{architecture}"));
+            let ours = fs::read(index("main").join("Packages")).unwrap();
+            let theirs = run(Command::new("apt-ftparchive").args(["-a", architecture, "packages", "."]).current_dir(&root));
+            let names = |bytes: &[u8]| names(std::str::from_utf8(bytes).unwrap());
+            assert_eq!(names(&ours), names(&theirs.stdout), "{architecture}");
+            assert_eq!(run(Command::new("gzip").arg("-dc").arg(index("main").join("Packages.gz"))).stdout, ours);
+            let parts = fs::read(index("main/debian-installer").join("Packages")).unwrap();
+            assert_eq!(names(&parts).len(), usize::from(architecture == "amd64"), "{architecture}");
+        }
+    };
+    check();
+    // Blocks that are carried over, and one that is made anew.
+    build(&root.join("mixed/99-new_1_i386.deb"), "p-new", "1", "Architecture: i386", 10);
+    check();
+}
+
+#[test]
+fn an_archive_of_installer_parts_has_an_empty_index_of_packages() {
+    let head = Head::new();
+    let root = head.aside().join("debs");
+    build(&root.join("part.udeb"), "part", "1", "", 10);
+    head.ok(&["mirror", "index", root.to_str().unwrap(), "--suite", "trixie"]);
+    assert_eq!(index(&root), "");
+    let packed = root.join("dists/trixie/main/binary-amd64/Packages.gz");
+    assert_eq!(run(Command::new("gzip").arg("-dc").arg(packed)).stdout, b"");
+    assert_eq!(names(&fs::read_to_string(root.join("dists/trixie/main/debian-installer/binary-amd64/Packages")).unwrap()), ["part"]);
+}
+
 #[test]
 fn metadata_in_the_directory_itself_is_renewed_in_one_step() {
     let head = Head::new();

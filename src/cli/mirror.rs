@@ -40,7 +40,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// True for a command that asks nobody.
+    /// True for a command that waits for no network: its threads are those that compute.
     pub fn only_computes(&self) -> bool {
         matches!(self.command, MirrorCommand::Index(_))
     }

@@ -133,7 +133,7 @@ pub fn run(cli: Cli) -> app::Result<Exit> {
         // It enters namespaces, which belong to threads, and has a runtime of its own there.
         Command::Bench(args) => bench::run(&Context::new(&cli.globals)?, &args),
         Command::Mirror(Deferred(ref args)) if args.only_computes() => {
-            start_computing();
+            start_computing()?;
             started(runtime::Builder::new_current_thread())?.block_on(dispatch(cli))
         }
         _ => runtime()?.block_on(dispatch(cli)),
@@ -198,15 +198,22 @@ fn runtime() -> app::Result<Runtime> {
 }
 
 /// Starts the threads that packages are read on: one more than there are processors, since there is always one that waits for the disk or for
-/// what another one does (5 to 7 % quicker on two processors). What else runs them gets as many as there are processors.
-fn start_computing() {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    // They run already if it fails, and any number will do.
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(processors + 1).build_global();
+/// another (5 to 7 % quicker on two processors). Other commands that read packages have one a processor.
+fn start_computing() -> app::Result<()> {
+    let mut builder = rayon::ThreadPoolBuilder::new();
+    // Who names a number gets it.
+    if std::env::var_os("RAYON_NUM_THREADS").is_none() {
+        builder = builder.num_threads(std::thread::available_parallelism().map_or(1, usize::from) + 1);
+    }
+    builder.build_global().map_err(|error| no_threads(std::io::Error::other(error)))
 }
 
 fn started(mut builder: runtime::Builder) -> app::Result<Runtime> {
-    builder.enable_all().build().map_err(|source| app::Error::Io { what: "threads cannot be started".into(), source })
+    builder.enable_all().build().map_err(no_threads)
+}
+
+fn no_threads(source: std::io::Error) -> app::Error {
+    app::Error::Io { what: "threads cannot be started".into(), source }
 }
 
 /// Standard output failed, as on a full disk.

@@ -350,6 +350,8 @@ mod tests {
     fn several_chunks_and_what_does_not_compress() {
         let noise: Vec<u8> = (0..300_000_u64).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
         let mut text = [vec![b'a'; 3 << 20], noise.clone(), vec![0; 70_000], noise].concat();
+        // Repeats that overlap themselves, of every short distance.
+        (2..20).for_each(|length| text.extend(b"abcdefghijklmnopqrst"[..length].repeat(2_000)));
         text.extend(prose(&(0..20_000).collect::<Vec<u16>>()));
         let bytes = packed(&text, |_| ());
         assert_eq!(decompress(&bytes, text.len()), Some((text.clone(), bytes.len())));

@@ -53,7 +53,7 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// Writes a folder and all that is below it to the disk. Each file is waited for once, whatever its names, and many of them together, so
-/// that the file system's journal is not written once a file.
+/// that the file system's journal is not written once a file: as many as there are threads for computing, which are there already.
 ///
 /// # Errors
 /// What the system said (a full or failing disk shows here at the latest).

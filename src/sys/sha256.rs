@@ -13,19 +13,19 @@ use crate::domain::checksum::Sha256;
 ///
 /// # Errors
 /// What the system said of either.
-pub fn digest_two(a: &File, b: &File) -> io::Result<[(Sha256, u64); 2]> {
+pub fn digest_two_files(a: &File, b: &File) -> io::Result<[(Sha256, u64); 2]> {
     #[cfg(target_arch = "x86_64")]
     if x86::is_there() {
-        return x86::digest_two(a, b);
+        return x86::digest_two_files(a, b);
     }
     Ok([digest_of_file(a)?, digest_of_file(b)?])
 }
 
 /// Digests of two texts.
-pub fn digest_both(a: &[u8], b: &[u8]) -> [Sha256; 2] {
+pub fn digest_two_texts(a: &[u8], b: &[u8]) -> [Sha256; 2] {
     #[cfg(target_arch = "x86_64")]
     if x86::is_there() {
-        return x86::digest_both(a, b);
+        return x86::digest_two_texts(a, b);
     }
     [Sha256::of(a), Sha256::of(b)]
 }
@@ -64,7 +64,7 @@ mod x86 {
     }
 
     /// The caller has asked [`is_there`].
-    pub fn digest_two(a: &File, b: &File) -> io::Result<[(Sha256, u64); 2]> {
+    pub fn digest_two_files(a: &File, b: &File) -> io::Result<[(Sha256, u64); 2]> {
         let (mut a, mut b) = (Lane::new(a), Lane::new(b));
         while a.fill()? && b.fill()? {
             let mut states = [a.state, b.state];
@@ -77,7 +77,7 @@ mod x86 {
     }
 
     /// The caller has asked [`is_there`].
-    pub fn digest_both(a: &[u8], b: &[u8]) -> [Sha256; 2] {
+    pub fn digest_two_texts(a: &[u8], b: &[u8]) -> [Sha256; 2] {
         let together = a.len().min(b.len()) / BLOCK * BLOCK;
         let ((a, a_rest), (b, b_rest)) = (a.split_at(together), b.split_at(together));
         let mut states = [INITIAL; 2];
@@ -86,7 +86,8 @@ mod x86 {
         [end(states[0], a_rest, together as u64), end(states[1], b_rest, together as u64)]
     }
 
-    /// Takes what is left of a text of which `done` bytes are in the state, then the padding (FIPS 180-4, section 5.1.1).
+    /// Takes what is left of a text of which `done` bytes are in the state, then the padding (FIPS 180-4, section 5.1.1). The caller has asked
+    /// [`is_there`].
     fn end(state: [u32; 8], rest: &[u8], done: u64) -> Sha256 {
         let (whole, rest) = rest.split_at(rest.len() / BLOCK * BLOCK);
         let size = done + (whole.len() + rest.len()) as u64;
@@ -96,10 +97,11 @@ mod x86 {
         last[rest.len()] = 0x80;
         last[length - 8..length].copy_from_slice(&(size * 8).to_be_bytes());
         let mut state = [state];
-        // SAFETY: as above.
-        unsafe { compress(&mut state, [whole]) };
-        // SAFETY: as above.
-        unsafe { compress(&mut state, [&last[..length]]) };
+        // SAFETY: the processor has the instructions.
+        unsafe {
+            compress(&mut state, [whole]);
+            compress(&mut state, [&last[..length]]);
+        }
         let mut digest = [0; 32];
         digest.chunks_exact_mut(4).zip(state[0]).for_each(|(bytes, word)| bytes.copy_from_slice(&word.to_be_bytes()));
         Sha256::new(digest)
@@ -230,8 +232,8 @@ mod tests {
 
     fn check(a: &[u8], b: &[u8]) {
         let expected = [a, b].map(|bytes| (Sha256::of(bytes), bytes.len() as u64));
-        assert_eq!(digest_two(&file(a), &file(b)).unwrap(), expected, "{} and {} bytes", a.len(), b.len());
-        assert_eq!(digest_both(a, b), expected.map(|(digest, _)| digest), "{} and {} bytes", a.len(), b.len());
+        assert_eq!(digest_two_files(&file(a), &file(b)).unwrap(), expected, "{} and {} bytes", a.len(), b.len());
+        assert_eq!(digest_two_texts(a, b), expected.map(|(digest, _)| digest), "{} and {} bytes", a.len(), b.len());
     }
 
     #[test]

@@ -203,9 +203,10 @@ fn build_with(file: &Path, name: &str, version: &str, fields: &str, size: usize,
         fs::write(folder.join("changelog.Debian.gz"), compress_gz(text.as_bytes()).unwrap()).unwrap();
     }
     let priority = if fields.contains("Priority:") { "" } else { "Priority: optional\n" };
+    let architecture = if fields.contains("Architecture:") { "" } else { "Architecture: amd64\n" };
     let fields = if fields.is_empty() { String::new() } else { format!("{fields}\n") };
     let control = format!(
-        "Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: A <a@example.org>\n{priority}{fields}Description: a test's {name}\n"
+        "Package: {name}\nVersion: {version}\n{architecture}Maintainer: A <a@example.org>\n{priority}{fields}Description: a test's {name}\n"
     );
     fs::write(work.path().join("DEBIAN/control"), control).unwrap();
     fs::create_dir_all(file.parent().unwrap()).unwrap();

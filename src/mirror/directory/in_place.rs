@@ -76,7 +76,7 @@ fn switch(new: &Path, old: &Path) -> io::Result<()> {
 fn remove_files(folder: &Path) {
     let entries = walkdir::WalkDir::new(folder).into_iter().flatten();
     let files: Vec<walkdir::DirEntry> = entries.filter(|entry| !entry.file_type().is_dir()).collect();
-    // What stays is removed, or complained of, with the folder.
+    // What stays is removed with the folder, or by the next run.
     files.par_iter().for_each(|file| drop(fs::remove_file(file.path())));
 }
 

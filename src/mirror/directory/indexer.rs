@@ -18,8 +18,8 @@ use crate::sys::atomic::named;
 use crate::sys::in_order::in_order;
 use crate::sys::objects::ObjectStore;
 
-/// So many blocks are looked at in a row that seem to be as they were: to hand over fewer takes longer than to look at them.
-const ALIKE: usize = 8;
+/// So much of the cache is looked at in a row that seems to be as it was, bytes: to hand over less takes longer than to look at it.
+const ALIKE: u64 = 1 << 18;
 
 /// A directory and how to read it.
 pub struct Indexer<'a> {
@@ -54,6 +54,8 @@ pub struct Indexed {
 struct Task<'f> {
     files: &'f [Found],
     old: Vec<Arc<Old>>,
+    /// The files are those of the one former block.
+    is_alike: bool,
 }
 
 impl<'f> Task<'f> {
@@ -62,14 +64,14 @@ impl<'f> Task<'f> {
             (Some(first), Some(last)) => olds.between(&first.path, &last.path),
             _ => Vec::new(),
         };
-        Self { files, old }
+        let same = |(file, entry): (&Found, &Entry)| entry.path == file.path && entry.stamp == file.stamp;
+        let is_alike = matches!(old.as_slice(), [old] if old.entries.len() == files.len() && files.iter().zip(&old.entries).all(same));
+        Self { files, old, is_alike }
     }
 
     /// The one former block that had these very files.
     fn alike(&self) -> Option<&Old> {
-        let [old] = self.old.as_slice() else { return None };
-        let same = |(file, entry): (&Found, &Entry)| entry.path == file.path && entry.stamp == file.stamp;
-        (old.entries.len() == self.files.len() && self.files.iter().zip(&old.entries).all(same)).then_some(old)
+        self.old.first().filter(|_| self.is_alike).map(Arc::as_ref)
     }
 }
 
@@ -134,8 +136,10 @@ impl Indexer<'_> {
             Some(known) if same == blocks.len() && known.blocks() == same => known,
             former => {
                 let cache = writer.finish(self.cache, &recipe).map_err(failed)?;
-                // The former file goes when it is closed: nobody has to wait until the disk has taken back its room.
-                rayon::spawn(move || drop(former));
+                if let Some(former) = former {
+                    // The former file goes when it is closed: the disk takes back its room while the metadata is written.
+                    rayon::spawn(move || drop(former));
+                }
                 cache
             }
         };
@@ -213,10 +217,13 @@ const REMEDY: &str = "to do: remove or replace these files, or leave them out wi
 fn batches<'f>(tasks: impl Iterator<Item = Task<'f>>) -> impl Iterator<Item = Vec<Task<'f>>> {
     let mut tasks = tasks.peekable();
     std::iter::from_fn(move || {
-        let mut batch = vec![tasks.next()?];
-        while batch[0].alike().is_some() && batch.len() < ALIKE {
-            let Some(task) = tasks.next_if(|task| task.alike().is_some()) else { break };
-            batch.push(task);
+        let first = tasks.next()?;
+        let size = |task: &Task<'_>| task.alike().map(|old| old.size);
+        let mut together = size(&first);
+        let mut batch = vec![first];
+        while let Some(sum) = together.filter(|sum| *sum < ALIKE) {
+            together = tasks.peek().and_then(size).map(|more| sum + more);
+            batch.extend(tasks.next_if(|task| task.is_alike));
         }
         Some(batch)
     })

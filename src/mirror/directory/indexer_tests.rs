@@ -71,7 +71,7 @@ impl Place {
         let indexed = self.run().unwrap();
         let mut text = Vec::new();
         for number in 0..indexed.cache.blocks() {
-            text.extend(super::super::old::unpack(&indexed.cache.texts(number, part).unwrap(), &Texts).unwrap());
+            text.extend(super::super::old::unpack(&indexed.cache.packed(number, part).unwrap(), &Texts).unwrap());
         }
         (String::from_utf8(text).unwrap(), indexed.read)
     }
@@ -95,6 +95,34 @@ fn a_rebuild_reads_what_changed_and_gives_what_a_build_from_nothing_gives() {
     fs::remove_file(place.cache()).unwrap();
     assert_eq!(place.texts(0).0, text);
     assert_eq!(text.lines().count(), 500);
+}
+
+#[test]
+fn a_directory_that_is_only_read_gives_the_same() {
+    let place = Place::new(300);
+    let expected = place.texts(0).0;
+    fs::remove_file(place.cache()).unwrap();
+    place.settle();
+    let (root, cache) = (place.root(), place.cache());
+    let run = || {
+        let indexer = Indexer { root: &root, kind: &Texts, store: None, cache: &cache, leave_out: false };
+        indexer.run(&scan::scan(&root, &|name| Texts.takes(name)).unwrap()).unwrap()
+    };
+    let text = |indexed: &Indexed| {
+        let unpack = |packed: &_| super::super::old::unpack(packed, &Texts);
+        let texts = (0..indexed.cache.blocks()).map(|number| indexed.cache.text(number, 0, unpack).unwrap().plain.clone());
+        String::from_utf8(texts.collect::<Vec<_>>().concat()).unwrap()
+    };
+    let first = run();
+    assert_eq!((first.read, text(&first)), (300, expected.clone()));
+    let second = run();
+    assert_eq!((second.read, text(&second)), (0, expected));
+    // One of a pair is known, the other is not; most blocks are carried over.
+    place.put(150, "another");
+    let third = run();
+    assert_eq!(third.read, 1);
+    fs::remove_file(&cache).unwrap();
+    assert_eq!(text(&third), text(&run()));
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub struct Olds<'a> {
 pub struct Old {
     /// Which one it was.
     pub number: usize,
+    /// How long it is in the file, bytes.
+    pub size: u64,
     /// Its entries, in the order of their paths.
     pub entries: Vec<Entry>,
     texts: OnceLock<Option<Texts>>,
@@ -46,7 +48,7 @@ impl<'a> Olds<'a> {
             let number = self.next;
             self.next += 1;
             let Some(entries) = cache.table(number).filter(|entries| !entries.is_empty()) else { continue };
-            let old = Old { number, entries, texts: OnceLock::new() };
+            let old = Old { number, size: cache.size(number), entries, texts: OnceLock::new() };
             if old.last() >= first {
                 self.held.push_back(Arc::new(old));
             }
@@ -78,7 +80,7 @@ impl Old {
     }
 
     fn unpack(&self, cache: &Cache, kind: &dyn Kind) -> Option<Texts> {
-        let parts = (0..kind.parts()).map(|part| unpack(&cache.texts(self.number, part)?, kind)).collect::<Option<_>>()?;
+        let parts = (0..kind.parts()).map(|part| unpack(&cache.packed(self.number, part)?, kind)).collect::<Option<_>>()?;
         Some(Texts { parts, starts: starts(&self.entries) })
     }
 }
@@ -96,5 +98,5 @@ pub fn starts(entries: &[Entry]) -> Vec<[usize; MAX_PARTS]> {
 
 /// The text that was compressed.
 pub fn unpack(packed: &Packed, kind: &dyn Kind) -> Option<Vec<u8>> {
-    decompress_exactly(&packed.bytes, kind.compression(), packed.plain as usize).ok()
+    decompress_exactly(&packed.bytes, kind.compression(), packed.length as usize).ok()
 }

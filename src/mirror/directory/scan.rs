@@ -91,18 +91,19 @@ struct Listed {
 
 /// Names are looked up from the open folder: the way to it is not walked again for each of thousands.
 fn list(root: &Path, below: &Path, takes: &(dyn Fn(&str) -> bool + Sync)) -> Result<Listed> {
-    let folder = root.join(below);
+    let folder = if below.as_os_str().is_empty() { root.to_owned() } else { root.join(below) };
     let failed = |error: rustix::io::Errno| Error::from(named(error.into(), "read the directory", &folder));
     let fd = openat(CWD, &folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+    let mut dir = Dir::new(fd).map_err(failed)?;
     let (mut names, mut folders) = (Vec::new(), Vec::new());
-    for entry in Dir::read_from(&fd).map_err(failed)? {
+    while let Some(entry) = dir.read() {
         let entry = entry.map_err(failed)?;
         let (name, mut kind) = (entry.file_name(), entry.file_type());
         if matches!(name.to_bytes(), b"." | b"..") || is_passed_over(below, name) {
             continue;
         }
         if kind == FileType::Unknown {
-            kind = FileType::from_raw_mode(statat(&fd, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?.st_mode);
+            kind = FileType::from_raw_mode(statat(dir.fd().map_err(failed)?, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?.st_mode);
         }
         if kind == FileType::Directory {
             folders.push(below.join(OsStr::from_bytes(name.to_bytes())));
@@ -110,9 +111,10 @@ fn list(root: &Path, below: &Path, takes: &(dyn Fn(&str) -> bool + Sync)) -> Res
             names.push(name.to_owned());
         }
     }
+    let fd = dir.fd().map_err(failed)?;
     let look = |name: std::ffi::CString| {
         let path = below.join(OsStr::from_bytes(name.to_bytes()));
-        let stat = statat(&fd, &name, AtFlags::empty()).map_err(|error| named(error.into(), "read", &root.join(&path)))?;
+        let stat = statat(fd, &name, AtFlags::empty()).map_err(|error| named(error.into(), "read", &root.join(&path)))?;
         if !FileType::from_raw_mode(stat.st_mode).is_file() {
             return Ok(None);
         }
@@ -193,5 +195,26 @@ mod tests {
         let paths: Vec<&str> = found.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(paths, ["a/c.deb", "a/dists/d.deb", "a/link.deb", "b.deb"]);
         assert_eq!(found[0].stamp.size, 7);
+    }
+
+    #[test]
+    fn names_of_many_kinds() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let (many, takes) = (root.join("many"), |name: &str| name.ends_with(".deb"));
+        std::fs::create_dir(&many).unwrap();
+        (0..3 * FILES_A_JOB).for_each(|number| std::fs::write(many.join(format!("{number:03}.deb")), "x").unwrap());
+        std::fs::create_dir(root.join("folder.deb")).unwrap();
+        std::os::unix::fs::symlink("many", root.join("link.deb")).unwrap();
+        std::fs::write(root.join(OsStr::from_bytes(b"\xff.text")), "nobody asks for it").unwrap();
+        let found = scan(root, &takes).unwrap();
+        assert_eq!(found.len(), 3 * FILES_A_JOB, "folders, and links to folders, are no packages");
+        assert!(found.is_sorted_by(|a, b| a.path < b.path));
+        std::fs::write(root.join(OsStr::from_bytes(b"\xff.deb")), "x").unwrap();
+        assert!(scan(root, &takes).unwrap_err().to_string().contains("its name is not UTF-8"));
+        std::fs::remove_file(root.join(OsStr::from_bytes(b"\xff.deb"))).unwrap();
+        std::os::unix::fs::symlink("nothing", many.join("gone.deb")).unwrap();
+        let told = scan(root, &takes).unwrap_err().to_string();
+        assert!(told.contains("many/gone.deb"), "{told}");
     }
 }

@@ -95,8 +95,8 @@ impl Sink for IntoFolder {
         }
         let file = hashed::persist(file, &place, 0o644)?;
         if size >= LARGE {
-            // It will be waited for in the end; the system begins to write what it is told not to keep.
-            fadvise(file, 0, None, Advice::DontNeed).map_err(io::Error::from)?;
+            // The system begins to write what it is told not to keep; where it takes no advice, all is written when it is waited for.
+            let _ = fadvise(file, 0, None, Advice::DontNeed);
         }
         Ok(FileEntry { size, sha256 })
     }

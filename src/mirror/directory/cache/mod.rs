@@ -6,21 +6,24 @@
 //! trailer  where the index is, its length, its digest together with the recipe
 //! ```
 //! The compressed texts of a block are at the same time the piece that stands in the published index: a rebuild copies the blocks in which
-//! nothing changed. Everything is checked by digest when it is read. A file that is short, damaged, of another recipe or of another
+//! nothing changed. Everything is checked by digest when it is read; what was just written may be at hand without that. A file that is short, damaged, of another recipe or of another
 //! program is as good as none: packages are read anew. It is written beside and renamed, without fsync, for the same reason.
+
+mod codec;
+mod writer;
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use codec::{LEAST_ENTRY, Reader, digest_of, index_digest};
 use sha2::{Digest, Sha256 as Hasher};
-use tempfile::NamedTempFile;
+pub use writer::Writer;
 
-use super::scan::{OURS, Stamp};
+use super::scan::Stamp;
 use crate::domain::checksum::Sha256;
 
 /// Parts of an RPM package's metadata: primary, filelists, other. A Debian package has one.
@@ -71,7 +74,7 @@ pub struct Text {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Packed {
     /// Length of the text, bytes.
-    pub plain: u32,
+    pub length: u32,
     /// It, compressed: a gzip member or a zstd frame that can follow others.
     pub bytes: Vec<u8>,
 }
@@ -157,6 +160,11 @@ impl Cache {
         self.places.get(block).into_iter().flat_map(|place| place.labels.iter().map(String::as_str))
     }
 
+    /// How long a block is in the file, bytes.
+    pub fn size(&self, block: usize) -> u64 {
+        self.places.get(block).map_or(0, Place::length)
+    }
+
     /// All blocks, in runs whose texts of a part are worth to be unpacked in a row.
     pub fn runs(&self, part: usize) -> impl Iterator<Item = Range<usize>> {
         let mut start = 0;
@@ -176,26 +184,27 @@ impl Cache {
     pub fn table(&self, block: usize) -> Option<Vec<Entry>> {
         let (bytes, _) = self.section(block, 0)?;
         let mut reader = Reader(&bytes);
-        let mut entries = Vec::with_capacity(self.places[block].entries as usize);
+        let count = self.places[block].entries as usize;
+        let mut entries = Vec::with_capacity(count.min(bytes.len() / LEAST_ENTRY));
         while !reader.0.is_empty() {
             entries.push(reader.entry()?);
         }
-        Some(entries)
+        (entries.len() == count).then_some(entries)
     }
 
-    /// The texts of a block, plain too. `None` if they are damaged, or `unpack` says so.
+    /// What a block's packages have in a part, plain and compressed. `None` if it is damaged, or `unpack` says so.
     pub fn text(&self, block: usize, part: usize, unpack: impl FnOnce(&Packed) -> Option<Vec<u8>>) -> Option<Cow<'_, Text>> {
         if let Some(texts) = self.kept.get(&block) {
             return texts.get(part).map(Cow::Borrowed);
         }
-        let packed = self.texts(block, part)?;
+        let packed = self.packed(block, part)?;
         Some(Cow::Owned(Text { plain: unpack(&packed)?, packed: packed.bytes }))
     }
 
-    /// The texts of a block. `None` if they are damaged.
-    pub fn texts(&self, block: usize, part: usize) -> Option<Packed> {
-        let (bytes, plain) = self.section(block, 1 + part)?;
-        Some(Packed { plain, bytes })
+    /// The same, compressed, from the file. `None` if it is damaged.
+    pub fn packed(&self, block: usize, part: usize) -> Option<Packed> {
+        let (bytes, length) = self.section(block, 1 + part)?;
+        Some(Packed { length, bytes })
     }
 
     /// A block as it is. `None` if any of it is damaged.
@@ -237,180 +246,6 @@ impl Cache {
     }
 }
 
-/// Writes a cache, block by block.
-pub struct Writer {
-    out: BufWriter<NamedTempFile>,
-    at: u64,
-    places: Vec<Place>,
-    kept: HashMap<usize, Vec<Text>>,
-    /// How much more may be kept, bytes.
-    room: usize,
-}
-
-impl Writer {
-    /// Begins beside `path`.
-    ///
-    /// # Errors
-    /// What the system said.
-    pub fn beside(path: &Path) -> io::Result<Self> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)?;
-        let file = NamedTempFile::with_prefix_in(OURS, folder)?;
-        Ok(Self { out: BufWriter::with_capacity(1 << 16, file), at: 0, places: Vec::new(), kept: HashMap::new(), room: KEPT })
-    }
-
-    /// Adds a block.
-    ///
-    /// # Errors
-    /// If the disk is full.
-    pub fn push(&mut self, block: Block) -> io::Result<()> {
-        let Block { entries, texts } = block;
-        let mut table = Vec::new();
-        entries.iter().for_each(|entry| write_entry(&mut table, entry));
-        let mut sections = vec![self.section(&table, table.len())?];
-        for Text { plain, packed } in &texts {
-            sections.push(self.section(packed, plain.len())?);
-        }
-        let size = texts.iter().map(|text| text.plain.len() + text.packed.len()).sum();
-        if let Some(room) = self.room.checked_sub(size) {
-            self.room = room;
-            self.kept.insert(self.places.len(), texts);
-        }
-        let labels = entries.iter().map(|entry| entry.label.clone()).collect();
-        self.place(Place { at: 0, sections, entries: u32::try_from(entries.len()).unwrap_or(u32::MAX), labels });
-        Ok(())
-    }
-
-    /// Adds a block of another cache.
-    ///
-    /// # Errors
-    /// If the disk is full.
-    pub fn copy(&mut self, raw: Raw) -> io::Result<()> {
-        self.out.write_all(&raw.bytes)?;
-        self.place(raw.place);
-        Ok(())
-    }
-
-    fn section(&mut self, bytes: &[u8], plain: usize) -> io::Result<Section> {
-        let length = |length: usize| {
-            u32::try_from(length).map_err(|_| io::Error::other("the packages of one block have more than 4 GiB of metadata"))
-        };
-        self.out.write_all(bytes)?;
-        Ok(Section { length: length(bytes.len())?, plain: length(plain)?, digest: digest_of(bytes) })
-    }
-
-    /// Notes the block that was just written.
-    fn place(&mut self, place: Place) {
-        let place = Place { at: self.at, ..place };
-        self.at += place.length();
-        self.places.push(place);
-    }
-
-    /// Gives the file its name and opens it for reading.
-    ///
-    /// # Errors
-    /// If the disk is full.
-    pub fn finish(mut self, path: &Path, recipe: &str) -> io::Result<Cache> {
-        let mut index = Vec::new();
-        self.places.iter().for_each(|place| write_place(&mut index, place));
-        self.out.write_all(&index)?;
-        for bytes in [&self.at.to_le_bytes()[..], &(index.len() as u64).to_le_bytes(), &index_digest(recipe, &index), MAGIC] {
-            self.out.write_all(bytes)?;
-        }
-        let file = self.out.into_inner().map_err(io::IntoInnerError::into_error)?.persist(path).map_err(|error| error.error)?;
-        Ok(Cache { file, places: self.places, kept: self.kept })
-    }
-}
-
-fn digest_of(bytes: &[u8]) -> [u8; 16] {
-    let mut short = [0; 16];
-    short.copy_from_slice(&Hasher::digest(bytes)[..16]);
-    short
-}
-
-fn index_digest(recipe: &str, index: &[u8]) -> [u8; 32] {
-    Hasher::new().chain_update(recipe).chain_update([0]).chain_update(index).finalize().into()
-}
-
-fn write_place(out: &mut Vec<u8>, place: &Place) {
-    let Place { at, sections, entries, labels } = place;
-    out.extend(at.to_le_bytes());
-    for section in sections {
-        out.extend(section.length.to_le_bytes());
-        out.extend(section.plain.to_le_bytes());
-        out.extend(section.digest);
-    }
-    out.extend(entries.to_le_bytes());
-    out.extend(u32::try_from(labels.len()).unwrap_or(u32::MAX).to_le_bytes());
-    labels.iter().for_each(|label| write_text(out, label));
-}
-
-/// Paths and labels are far shorter than this can be: the system's limit is 4096.
-fn write_text(out: &mut Vec<u8>, text: &str) {
-    out.extend(u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes());
-    out.extend(text.bytes().take(usize::from(u16::MAX)));
-}
-
-fn write_entry(out: &mut Vec<u8>, entry: &Entry) {
-    let Entry { path, stamp, sha256, label, lengths } = entry;
-    write_text(out, path);
-    write_text(out, label);
-    out.extend(stamp.size.to_le_bytes());
-    out.extend(stamp.mtime.to_le_bytes());
-    out.extend(stamp.ctime.to_le_bytes());
-    out.extend(stamp.inode.to_le_bytes());
-    out.extend(sha256.bytes());
-    lengths.iter().for_each(|length| out.extend(length.to_le_bytes()));
-}
-
-/// Takes numbers and texts off the front.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.take(4)?.try_into().ok().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.take(8)?.try_into().ok().map(u64::from_le_bytes)
-    }
-
-    fn i64(&mut self) -> Option<i64> {
-        self.take(8)?.try_into().ok().map(i64::from_le_bytes)
-    }
-
-    fn text(&mut self) -> Option<String> {
-        let length = u16::from_le_bytes(self.take(2)?.try_into().ok()?);
-        String::from_utf8(self.take(usize::from(length))?.to_vec()).ok()
-    }
-
-    fn place(&mut self, parts: usize) -> Option<Place> {
-        let at = self.u64()?;
-        let mut section = || Some(Section { length: self.u32()?, plain: self.u32()?, digest: self.take(16)?.try_into().ok()? });
-        let sections = (0..=parts).map(|_| section()).collect::<Option<_>>()?;
-        let (entries, labels) = (self.u32()?, self.u32()?);
-        let labels = (0..labels).map(|_| self.text()).collect::<Option<_>>()?;
-        Some(Place { at, sections, entries, labels })
-    }
-
-    fn entry(&mut self) -> Option<Entry> {
-        let (path, label) = (self.text()?, self.text()?);
-        let stamp = Stamp { size: self.u64()?, mtime: self.i64()?, ctime: self.i64()?, inode: self.u64()? };
-        let sha256 = Sha256::new(self.take(32)?.try_into().ok()?);
-        let mut lengths = [0; MAX_PARTS];
-        for length in &mut lengths {
-            *length = self.u32()?;
-        }
-        Some(Entry { path, stamp, sha256, label, lengths })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -429,7 +264,7 @@ mod tests {
     }
 
     fn packed() -> Packed {
-        Packed { plain: 15, bytes: vec![7; 9] }
+        Packed { length: 15, bytes: vec![7; 9] }
     }
 
     fn written(folder: &Path) -> std::path::PathBuf {
@@ -447,13 +282,51 @@ mod tests {
         let cache = Cache::open(&written(folder.path()), "recipe", 1).unwrap();
         assert_eq!((cache.blocks(), cache.entries()), (2, 6));
         assert_eq!(cache.table(1).unwrap(), block(3).entries);
-        assert_eq!(cache.texts(0, 0).unwrap(), packed());
+        assert_eq!(cache.packed(0, 0).unwrap(), packed());
         assert_eq!(cache.text(0, 0, |_| Some(vec![5; 15])).unwrap().as_ref(), &block(0).texts[0]);
         assert_eq!(cache.text(0, 0, |_| None), None);
         assert_eq!(cache.table(2), None);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         assert_eq!(cache.labels(1).collect::<Vec<_>>(), ["amd64"]);
-        assert_eq!(cache.runs(0).collect::<Vec<_>>(), vec![0..2; 1]);
+    }
+
+    /// A block whose one text has this length.
+    fn sized(first: u64, length: usize) -> Block {
+        Block { texts: vec![Text { plain: vec![first as u8; length], packed: vec![first as u8; 9] }], ..block(first) }
+    }
+
+    #[test]
+    fn runs_are_in_order_and_end_where_there_is_enough_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("packages.cache");
+        let mut writer = Writer::beside(&path).unwrap();
+        let half = RUN as usize / 2;
+        for (number, length) in [half, half, 1, 3 * half, half, 1].into_iter().enumerate() {
+            writer.push(sized(number as u64 * 3, length)).unwrap();
+        }
+        let cache = writer.finish(&path, "recipe").unwrap();
+        assert_eq!(cache.runs(0).collect::<Vec<_>>(), [0..2, 2..4, 4..6]);
+    }
+
+    #[test]
+    fn what_is_too_much_to_be_kept_is_read_from_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("packages.cache");
+        let mut writer = Writer::beside(&path).unwrap();
+        writer.push(sized(0, KEPT / 2)).unwrap();
+        writer.push(sized(3, KEPT)).unwrap();
+        writer.push(sized(6, 100)).unwrap();
+        let cache = writer.finish(&path, "recipe").unwrap();
+        let text = |block| cache.text(block, 0, |packed| Some(packed.bytes.clone())).unwrap().plain.len();
+        assert_eq!([0, 1, 2].map(text), [KEPT / 2, 9, 100]);
+    }
+
+    #[test]
+    fn a_table_that_does_not_hold_what_the_index_says_is_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut cache = Cache::open(&written(folder.path()), "recipe", 1).unwrap();
+        cache.places[0].entries = u32::MAX;
+        assert_eq!(cache.table(0), None);
     }
 
     #[test]
@@ -468,7 +341,7 @@ mod tests {
         assert_eq!(kept.text(0, 0, |_| None).unwrap().as_ref(), &block(9).texts[0], "what was written is at hand");
         assert_eq!(kept.text(1, 0, |_| None), None, "what was carried over is not");
         let new = Cache::open(&path, "recipe", 1).unwrap();
-        assert_eq!((new.entries(), new.table(1), new.texts(1, 0)), (6, old.table(1), old.texts(1, 0)));
+        assert_eq!((new.entries(), new.table(1), new.packed(1, 0)), (6, old.table(1), old.packed(1, 0)));
         assert_eq!(new.labels(1).collect::<Vec<_>>(), ["amd64"]);
         assert!(old.raw(2).is_none());
     }
@@ -494,8 +367,8 @@ mod tests {
             if let Some(cache) = Cache::open(&path, "recipe", 1) {
                 for (number, first) in [(0, 0), (1, 3)] {
                     prop_assert!(cache.table(number).is_none_or(|table| table == block(first).entries));
-                    prop_assert!(cache.texts(number, 0).is_none_or(|texts| texts == packed()));
-                    prop_assert_eq!(cache.raw(number).is_some(), cache.table(number).is_some() && cache.texts(number, 0).is_some());
+                    prop_assert!(cache.packed(number, 0).is_none_or(|texts| texts == packed()));
+                    prop_assert_eq!(cache.raw(number).is_some(), cache.table(number).is_some() && cache.packed(number, 0).is_some());
                 }
             }
             std::fs::write(&path, &good[..cut]).unwrap();
