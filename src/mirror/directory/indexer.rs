@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::cache::{Block, Cache, Entry, MAX_PARTS, Raw, Text, Writer};
 use super::kind::{Kind, Told};
 use super::old::{Old, Olds};
-use super::reader::{Reader, Trouble};
+use super::reader::{Reader, SMALL, Trouble};
 use super::scan::{self, Found};
 use crate::mirror::error::Incomplete;
 use crate::mirror::{Error, Result};
@@ -20,6 +20,9 @@ use crate::sys::objects::ObjectStore;
 
 /// So much of the cache is looked at in a row that seems to be as it was, bytes: to hand over less takes longer than to look at it.
 const ALIKE: u64 = 1 << 18;
+
+/// So many pairs of short packages are read in a row.
+const PAIRS: usize = 16;
 
 /// A directory and how to read it.
 pub struct Indexer<'a> {
@@ -155,7 +158,9 @@ impl Indexer<'_> {
             return Ok(Done::Same(raw));
         }
         let tell = |pair| self.tell(pair, &task.old, known, reader);
-        let told: Vec<(&Found, Outcome)> = task.files.par_chunks(2).flat_map_iter(tell).collect();
+        // Short packages take less time than to hand them over one by one; of long ones no processor shall wait for another's.
+        let together = if task.files.iter().all(|file| file.stamp.size <= SMALL) { PAIRS } else { 1 };
+        let told: Vec<(&Found, Outcome)> = task.files.par_chunks(2).with_min_len(together).flat_map_iter(tell).collect();
         let mut made = Made::default();
         let length =
             |part: usize| told.iter().filter_map(|(_, outcome)| outcome.as_ref().ok()).map(|(_, told, _)| told.parts[part].len()).sum();

@@ -20,7 +20,7 @@ use crate::sys::objects::{ObjectStore, digest_of_file};
 use crate::sys::sha256::{digest_two_files, digest_two_texts};
 
 /// Up to this size a package is read in one go, bytes. Of a larger one never more is in memory than the buffer it is hashed through.
-const SMALL: u64 = 512 << 10;
+pub const SMALL: u64 = 512 << 10;
 /// How often a file is read that changes under the reading.
 const TRIES: usize = 3;
 /// A file that changed so shortly before it was read may change once more without a later time: file systems' clocks are coarse.
