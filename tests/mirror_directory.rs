@@ -179,6 +179,47 @@ fn metadata_in_the_directory_itself_is_renewed_in_one_step() {
 }
 
 #[test]
+fn packages_are_added_all_or_none() {
+    let head = Head::new();
+    let root = debs(&head);
+    let (path, aside) = (root.to_str().unwrap(), head.aside().join("new"));
+    let file = |name: &str| aside.join(name).to_str().unwrap().to_owned();
+    let (one, two, bad) = (file("one_1_amd64.deb"), file("two_1_amd64.deb"), file("bad_1_amd64.deb"));
+    build(Path::new(&one), "one", "1", "", 700_000);
+    build(Path::new(&two), "two", "1", "", 10);
+    fs::write(&bad, "no package").unwrap();
+    let listed = || names(&index(&root));
+    let told = head.ok(&["mirror", "index", path, "--suite", "trixie", "--add", &one, &two]);
+    assert!(told.contains("4 packages"), "{told}");
+    assert_eq!(listed(), ["app", "lib", "one", "two"]);
+    assert_eq!(fs::read(root.join("one_1_amd64.deb")).unwrap(), fs::read(&one).unwrap());
+    // Again, and with one that is new.
+    let three = file("three_1_amd64.deb");
+    build(Path::new(&three), "three", "1", "", 10);
+    head.ok(&["mirror", "index", path, "--suite", "trixie", "--add", &one, &three]);
+    assert_eq!(listed(), ["app", "lib", "one", "three", "two"]);
+    let before = fs::read_dir(&root).unwrap().count();
+    let fails = |files: &[&str], expected: &str| {
+        let told = head.fails(&[&["mirror", "index", path, "--suite", "trixie", "--add"], files].concat(), 1);
+        assert!(told.contains(expected) && told.contains("nothing was added"), "{told}");
+        assert_eq!((fs::read_dir(&root).unwrap().count(), listed().len()), (before, 5));
+    };
+    let four = file("four_1_amd64.deb");
+    build(Path::new(&four), "four", "1", "", 10);
+    fails(&[&four, &bad], "bad_1_amd64.deb: not a Debian package");
+    build(Path::new(&two), "two", "1", "Section: games", 10);
+    fails(&[&four, &two], "two_1_amd64.deb: the directory has another package under that name");
+    fs::write(file("no.text"), "x").unwrap();
+    fails(&[&four, &file("no.text")], "no.text: its name does not end as those of packages");
+    let told = head.fails(&["mirror", "index", path, "--add", &file("nothing.deb")], 1);
+    assert!(told.contains("cannot read the package") && told.contains("nothing.deb"), "{told}");
+    // One of the other kind.
+    rpm(Path::new(&file("other.rpm")), "other", "1", "");
+    let told = head.fails(&["mirror", "index", path, "--add", &file("other.rpm")], 1);
+    assert!(told.contains("holds both") && !root.join("other.rpm").exists(), "{told}");
+}
+
+#[test]
 fn a_directory_that_is_empty_or_holds_both_kinds_is_asked_about() {
     let head = Head::new();
     let root = head.aside().join("packages");

@@ -22,6 +22,8 @@ const LOCK_LIMIT: Duration = Duration::from_secs(5);
 pub struct IndexRequest {
     /// The directory.
     pub path: PathBuf,
+    /// Packages to be put into it first.
+    pub add: Vec<PathBuf>,
     /// Which packages it holds; `None`: those that it holds now.
     pub packages: Option<PackageFormat>,
     /// The suite that clients of Debian packages name.
@@ -55,6 +57,7 @@ pub async fn index_directory(data: &DataDir, request: &IndexRequest) -> Result<I
     let indexed = index(&Request {
         root: &path,
         format: request.packages,
+        add: &request.add,
         terms: Terms { name: &name, suite: &request.suite, key: key.as_ref(), now: OffsetDateTime::now_utc() },
         leave_out: request.allow_missing,
     })?;

@@ -115,10 +115,11 @@ Whose signature counts: the key named by --key, which the mirror remembers; with
 volume that is missing, a snapshot older than one that is there: each is refused, and nothing is changed. What the other head had rebuilt and
 signed gets this head's signature: its nodes know that one.")]
     Import(carry::Import),
-    /// Make the metadata of a directory of packages in the directory itself; no mirror, nothing is copied
+    /// Make the metadata of a directory of packages in the directory itself; it becomes no mirror
     #[command(after_help = "Examples:
   kickctl mirror index /srv/rpms
   kickctl mirror index /srv/debs --suite stable --sign
+  kickctl mirror index /srv/debs --sign --add new_1.0_amd64.deb
 
 Writes repodata/ (.rpm) or dists/SUITE/ (.deb); the former one stays until the new one takes its place in one step. What is known of
 unchanged packages is kept in .kickctl-cache, which can be removed at any time.")]
@@ -186,6 +187,9 @@ struct Add {
 struct Index {
     /// The directory
     path: PathBuf,
+    /// Copy these packages into the directory first, unless they are there; none of them if one is no package or would replace another
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    add: Vec<PathBuf>,
     /// Which of its packages, if it holds both kinds [deb, rpm]
     #[arg(long, value_name = "FORMAT")]
     packages: Option<PackageFormat>,
@@ -273,8 +277,8 @@ async fn add(context: &Context, args: Add) -> app::Result<Exit> {
 }
 
 async fn index(context: &Context, args: Index) -> app::Result<Exit> {
-    let Index { path, packages, suite, sign, allow_missing } = args;
-    let report = index_directory(&context.data, &IndexRequest { path: path.clone(), packages, suite, sign, allow_missing }).await?;
+    let Index { path, add, packages, suite, sign, allow_missing } = args;
+    let report = index_directory(&context.data, &IndexRequest { path: path.clone(), add, packages, suite, sign, allow_missing }).await?;
     report.left_out.iter().for_each(|left_out| context.note(&format!("left out: {left_out}")));
     context.note(&format!("{}: {} packages, {} of them read", path.display(), report.packages, report.read));
     Ok(Exit::Done)

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
+use super::add::{Addition, check};
 use super::indexer::{Indexed, Indexer};
 use super::packages::{Packages, Terms, format_of, list};
 use super::scan::OURS;
@@ -21,6 +22,8 @@ pub struct Request<'a> {
     pub root: &'a Path,
     /// Which of its packages; `None`: those there are.
     pub format: Option<PackageFormat>,
+    /// Packages to be put into it first.
+    pub add: &'a [PathBuf],
     /// Name, suite, key.
     pub terms: Terms<'a>,
     /// Files that are no packages are left out, and not an error.
@@ -31,12 +34,22 @@ pub struct Request<'a> {
 /// The caller holds the directory's lock.
 ///
 /// # Errors
-/// If a file is no package, or the disk is full.
+/// If a file is no package, or the disk is full; nothing is added then.
 pub fn index(request: &Request<'_>) -> Result<Indexed> {
     let root = request.root;
     remove_unfinished(root).map_err(|error| named(error, "clean up", root))?;
-    let found = list(root, request.format)?;
-    let format = request.format.map_or_else(|| format_of(root, &found), Ok)?;
+    let mut found = list(root, request.format)?;
+    let additions: Vec<Addition> = request.add.iter().map(|file| check(root, request.format, file)).collect::<Result<_>>()?;
+    let all = found.iter().chain(additions.iter().map(|addition| &addition.found));
+    let format = request.format.map_or_else(|| format_of(root, all), Ok)?;
+    let mut added = Vec::new();
+    for addition in additions {
+        if let Some((package, file)) = addition.copy(root)? {
+            found.push(package);
+            added.push(file);
+        }
+    }
+    found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     let packages = Packages::new(format, "");
     let cache = root.join(format!("{OURS}cache"));
     let indexed = Indexer { root, kind: packages.kind(), store: None, cache: &cache, leave_out: request.leave_out }.run(&found)?;
@@ -46,7 +59,11 @@ pub fn index(request: &Request<'_>) -> Result<Indexed> {
         PackageFormat::Deb => "dists",
         PackageFormat::Rpm => "repodata",
     };
-    sync_tree(&new.path().join(folder))
+    // What the metadata names is on the disk before it.
+    let (packages_are, metadata_is) =
+        rayon::join(|| added.par_iter().try_for_each(fs::File::sync_all), || sync_tree(&new.path().join(folder)));
+    packages_are
+        .and(metadata_is)
         .and_then(|()| switch(&new.path().join(folder), &root.join(folder)))
         .map_err(|error| named(error, "write", &root.join(folder)))?;
     remove_files(new.path());

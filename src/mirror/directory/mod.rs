@@ -1,6 +1,7 @@
 //! A plain directory of a site's own packages, made into a repository.
 //!
 //! ```text
+//! add       put packages into it                                 (files)
 //! scan      names, sizes, times                                  (files)
 //! indexer   read what is new or changed, remember the rest       (files)
 //! reader    what one package file is                             (files)
@@ -11,6 +12,7 @@
 //! Packages are read and hashed on all processors, one pass over each file; no more than a buffer of any is in memory, and of the
 //! metadata no more than a few blocks.
 
+mod add;
 pub mod cache;
 pub mod deb_archive;
 pub mod debs;

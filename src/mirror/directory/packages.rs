@@ -20,8 +20,8 @@ use crate::repo::openpgp::SigningKey;
 ///
 /// # Errors
 /// If there is nothing, or packages of both.
-pub fn format_of(root: &Path, found: &[Found]) -> Result<PackageFormat> {
-    let mut formats = found.iter().map(|file| if file.path.ends_with(".rpm") { PackageFormat::Rpm } else { PackageFormat::Deb });
+pub fn format_of<'f>(root: &Path, found: impl IntoIterator<Item = &'f Found>) -> Result<PackageFormat> {
+    let mut formats = found.into_iter().map(|file| if file.path.ends_with(".rpm") { PackageFormat::Rpm } else { PackageFormat::Deb });
     let refuse = |problem: &str| Err(Error::Usage(format!("{} {problem}", root.display())));
     match formats.next() {
         None => refuse("holds no packages yet: say which they will be with --packages deb or --packages rpm"),
@@ -80,6 +80,14 @@ impl Packages {
         match format {
             PackageFormat::Deb => Self::Deb(Debs { prefix: pool }),
             PackageFormat::Rpm => Self::Rpm,
+        }
+    }
+
+    /// Their format.
+    pub fn format(&self) -> PackageFormat {
+        match self {
+            Self::Deb(_) => PackageFormat::Deb,
+            Self::Rpm => PackageFormat::Rpm,
         }
     }
 

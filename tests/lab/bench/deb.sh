@@ -46,10 +46,7 @@ deb_indices() {
 deb_new() { find "$BENCH_WORK/new" -name "*-$(printf '%05d' $((5000 + $1)))_*.deb"; }
 
 # As reprepro: the package is put into what is served, and the signed indices are renewed there.
-deb_add_kickctl() {
-    # shellcheck disable=SC2016 # for the inner shell
-    measure kickctl_deb_add_one sh -c 'cp "$3" "$2/" && exec "$0" --data "$1" mirror index "$2" --sign' "$KICKCTL" "$BENCH_WORK/data" "$BENCH_WORK/debs" "$(deb_new "$1")"
-}
+deb_add_kickctl() { measure kickctl_deb_add_one "$KICKCTL" --data "$BENCH_WORK/data" mirror index "$BENCH_WORK/debs" --sign --add "$(deb_new "$1")"; }
 # A mirror's way: a copy in the object store, a snapshot of its own that can be gone back to, everything on the disk before it is published.
 deb_add_mirror() {
     cp "$(deb_new "$1")" "$BENCH_WORK/debs-m/"
