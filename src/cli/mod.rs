@@ -132,8 +132,8 @@ pub fn run(cli: Cli) -> app::Result<Exit> {
         Command::Serve(_) => serve::run(&Context::new(&cli.globals)?),
         // It enters namespaces, which belong to threads, and has a runtime of its own there.
         Command::Bench(args) => bench::run(&Context::new(&cli.globals)?, &args),
+        // It computes, on threads of another kind.
         Command::Mirror(Deferred(ref args)) if args.only_computes() => {
-            start_computing()?;
             started(runtime::Builder::new_current_thread())?.block_on(dispatch(cli))
         }
         _ => runtime()?.block_on(dispatch(cli)),
@@ -197,23 +197,8 @@ fn runtime() -> app::Result<Runtime> {
     started(runtime::Builder::new_multi_thread())
 }
 
-/// Starts the threads that packages are read on: one more than there are processors, since there is always one that waits for the disk or for
-/// another (5 to 7 % quicker on two processors). Other commands that read packages have one a processor.
-fn start_computing() -> app::Result<()> {
-    let mut builder = rayon::ThreadPoolBuilder::new();
-    // Who names a number gets it.
-    if std::env::var_os("RAYON_NUM_THREADS").is_none() {
-        builder = builder.num_threads(std::thread::available_parallelism().map_or(1, usize::from) + 1);
-    }
-    builder.build_global().map_err(|error| no_threads(std::io::Error::other(error)))
-}
-
 fn started(mut builder: runtime::Builder) -> app::Result<Runtime> {
-    builder.enable_all().build().map_err(no_threads)
-}
-
-fn no_threads(source: std::io::Error) -> app::Error {
-    app::Error::Io { what: "threads cannot be started".into(), source }
+    builder.enable_all().build().map_err(|source| app::Error::Io { what: "threads cannot be started".into(), source })
 }
 
 /// Standard output failed, as on a full disk.

@@ -19,7 +19,7 @@ use crate::sys::in_order::in_order;
 use crate::sys::objects::ObjectStore;
 
 /// So much of the cache is looked at in a row that seems to be as it was, bytes: to hand over less takes longer than to look at it.
-const ALIKE: u64 = 1 << 18;
+const ALIKE: u64 = 1 << 16;
 
 /// So many pairs of short packages are read in a row.
 const PAIRS: usize = 16;

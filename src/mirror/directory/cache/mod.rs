@@ -31,8 +31,8 @@ pub const MAX_PARTS: usize = 3;
 /// No table and no block of texts is longer, bytes.
 const MAX_SECTION: u32 = 1 << 30;
 const TRAILER: usize = 8 + 8 + 32 + 8;
-/// So much of what was just written is kept at hand, bytes: short listings need not be unpacked to be published.
-const KEPT: usize = 4 << 20;
+/// A listing that is no longer, bytes, is kept at hand when it was just written, and need not be unpacked to be published.
+const KEPT: usize = 2 << 20;
 /// So much text is unpacked in a row, bytes: to hand over less takes longer than to unpack it.
 const RUN: u64 = 1 << 16;
 const MAGIC: &[u8; 8] = b"kickpkg2";
@@ -314,11 +314,11 @@ mod tests {
         let path = folder.path().join("packages.cache");
         let mut writer = Writer::beside(&path).unwrap();
         writer.push(sized(0, KEPT / 2)).unwrap();
-        writer.push(sized(3, KEPT)).unwrap();
+        writer.push(sized(3, KEPT / 2)).unwrap();
         writer.push(sized(6, 100)).unwrap();
         let cache = writer.finish(&path, "recipe").unwrap();
-        let text = |block| cache.text(block, 0, |packed| Some(packed.bytes.clone())).unwrap().plain.len();
-        assert_eq!([0, 1, 2].map(text), [KEPT / 2, 9, 100]);
+        let text = |block| cache.text(block, 0, |packed| Some(packed.bytes.clone())).unwrap().into_owned().plain;
+        assert_eq!([0, 1, 2].map(text), [vec![0; 9], vec![3; 9], vec![6; 9]]);
     }
 
     #[test]

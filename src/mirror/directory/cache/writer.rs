@@ -17,8 +17,8 @@ pub struct Writer {
     at: u64,
     places: Vec<Place>,
     kept: HashMap<usize, Vec<Text>>,
-    /// How much more may be kept, bytes.
-    room: usize,
+    /// How long all texts are together, bytes.
+    size: usize,
 }
 
 impl Writer {
@@ -30,7 +30,7 @@ impl Writer {
         let folder = path.parent().unwrap_or(Path::new("."));
         create_dir_all(folder)?;
         let file = NamedTempFile::with_prefix_in(OURS, folder)?;
-        Ok(Self { out: BufWriter::with_capacity(1 << 16, file), at: 0, places: Vec::new(), kept: HashMap::new(), room: KEPT })
+        Ok(Self { out: BufWriter::with_capacity(1 << 16, file), at: 0, places: Vec::new(), kept: HashMap::new(), size: 0 })
     }
 
     /// Adds a block.
@@ -45,11 +45,7 @@ impl Writer {
         for Text { plain, packed } in &texts {
             sections.push(self.section(packed, plain.len())?);
         }
-        let size = texts.iter().map(|text| text.plain.len() + text.packed.len()).sum();
-        if let Some(room) = self.room.checked_sub(size) {
-            self.room = room;
-            self.kept.insert(self.places.len(), texts);
-        }
+        self.keep(texts);
         let labels = entries.iter().map(|entry| entry.label.clone()).collect();
         self.place(Place { at: 0, sections, entries: u32::try_from(entries.len()).unwrap_or(u32::MAX), labels });
         Ok(())
@@ -63,6 +59,16 @@ impl Writer {
         self.out.write_all(&raw.bytes)?;
         self.place(raw.place);
         Ok(())
+    }
+
+    /// Keeps the texts of the block that comes next. Of a listing that becomes too long nothing is kept.
+    fn keep(&mut self, texts: Vec<Text>) {
+        self.size += texts.iter().map(|text| text.plain.len() + text.packed.len()).sum::<usize>();
+        if self.size <= KEPT {
+            self.kept.insert(self.places.len(), texts);
+        } else {
+            self.kept = HashMap::new();
+        }
     }
 
     fn section(&mut self, bytes: &[u8], plain: usize) -> io::Result<Section> {
