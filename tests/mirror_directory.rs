@@ -210,7 +210,16 @@ fn packages_are_added_all_or_none() {
     build(Path::new(&two), "two", "1", "Section: games", 10);
     fails(&[&four, &two], "two_1_amd64.deb: the directory has another package under that name");
     fs::write(file("no.text"), "x").unwrap();
-    fails(&[&four, &file("no.text")], "no.text: its name does not end as those of packages");
+    fails(&[&four, &file("no.text")], "no.text: its name has to end in .deb");
+    // Two of one name.
+    let twin = file("twin/four_1_amd64.deb");
+    build(Path::new(&twin), "four", "1", "Section: games", 10);
+    fails(&[&four, &twin], "twin/four_1_amd64.deb: the directory has another package under that name");
+    // There is no index of it, since another file is none.
+    fs::write(root.join("broken.deb"), "no package").unwrap();
+    let told = head.fails(&["mirror", "index", path, "--suite", "trixie", "--add", &four], 1);
+    assert!(told.contains("broken.deb: not a Debian package") && !root.join("four_1_amd64.deb").exists(), "{told}");
+    fs::remove_file(root.join("broken.deb")).unwrap();
     let told = head.fails(&["mirror", "index", path, "--add", &file("nothing.deb")], 1);
     assert!(told.contains("cannot read the package") && told.contains("nothing.deb"), "{told}");
     // One of the other kind.

@@ -152,7 +152,7 @@ mod x86 {
     /// Takes whole blocks of equally long texts into as many states. Loops by number: iterators are not always inlined into a function with
     /// instructions of its own, which makes it three times slower.
     #[target_feature(enable = "sha,ssse3,sse4.1")]
-    #[allow(clippy::needless_range_loop, reason = "see above")]
+    #[allow(clippy::needless_range_loop, reason = "iterators are not always inlined here")]
     fn compress<const LANES: usize>(states: &mut [[u32; 8]; LANES], texts: [&[u8]; LANES]) {
         // Words are big-endian.
         let swap = _mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203);

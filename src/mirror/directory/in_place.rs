@@ -1,4 +1,4 @@
-//! Metadata in the directory itself, as createrepo_c and apt-ftparchive make it: nothing is copied.
+//! Metadata in the directory itself, as createrepo_c and apt-ftparchive make it: nothing is copied but what is to be added.
 
 use std::fs;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::add::{Addition, check};
+use super::add::{Added, Addition, check};
 use super::indexer::{Indexed, Indexer};
 use super::packages::{Packages, Terms, format_of, list};
 use super::scan::OURS;
@@ -39,16 +39,12 @@ pub fn index(request: &Request<'_>) -> Result<Indexed> {
     let root = request.root;
     remove_unfinished(root).map_err(|error| named(error, "clean up", root))?;
     let mut found = list(root, request.format)?;
-    let additions: Vec<Addition> = request.add.iter().map(|file| check(root, request.format, file)).collect::<Result<_>>()?;
+    let additions: Vec<Addition> = request.add.iter().map(|file| check(request.format, file)).collect::<Result<_>>()?;
     let all = found.iter().chain(additions.iter().map(|addition| &addition.found));
     let format = request.format.map_or_else(|| format_of(root, all), Ok)?;
-    let mut added = Vec::new();
-    for addition in additions {
-        if let Some((package, file)) = addition.copy(root)? {
-            found.push(package);
-            added.push(file);
-        }
-    }
+    let copied: Vec<Option<Added>> = additions.into_iter().map(|addition| addition.copy(root)).collect::<Result<_>>()?;
+    let added: Vec<Added> = copied.into_iter().flatten().collect();
+    found.extend(added.iter().map(|added| added.found.clone()));
     found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     let packages = Packages::new(format, "");
     let cache = root.join(format!("{OURS}cache"));
@@ -61,10 +57,11 @@ pub fn index(request: &Request<'_>) -> Result<Indexed> {
     };
     // What the metadata names is on the disk before it.
     let (packages_are, metadata_is) =
-        rayon::join(|| added.par_iter().try_for_each(fs::File::sync_all), || sync_tree(&new.path().join(folder)));
+        rayon::join(|| added.par_iter().try_for_each(|added| added.file.sync_all()), || sync_tree(&new.path().join(folder)));
     packages_are
         .and(metadata_is)
         .and_then(|()| switch(&new.path().join(folder), &root.join(folder)))
+        .and_then(|()| added.into_iter().try_for_each(Added::keep))
         .map_err(|error| named(error, "write", &root.join(folder)))?;
     remove_files(new.path());
     // The change of names is not waited for: after a power cut the directory has the former metadata or the new, each of them whole.

@@ -78,7 +78,12 @@ impl<'a> Reader<'a> {
         {
             return vec![self.one(a, Some(first)), self.one(b, Some(second))];
         }
-        files.iter().map(|file| self.one(file, None)).collect()
+        files.iter().map(|file| self.alone(file)).collect()
+    }
+
+    /// What one file is.
+    pub fn alone(&self, file: &Found) -> Package {
+        self.one(file, None)
     }
 
     /// Opens and hashes two files together, if both are short or both are not. If either does not read, both are left to be read alone, which

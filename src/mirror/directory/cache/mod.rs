@@ -6,8 +6,9 @@
 //! trailer  where the index is, its length, its digest together with the recipe
 //! ```
 //! The compressed texts of a block are at the same time the piece that stands in the published index: a rebuild copies the blocks in which
-//! nothing changed. Everything is checked by digest when it is read; what was just written may be at hand without that. A file that is short, damaged, of another recipe or of another
-//! program is as good as none: packages are read anew. It is written beside and renamed, without fsync, for the same reason.
+//! nothing changed. Everything is checked by digest when it is read; what was just written may be at hand without that. A file that is short,
+//! damaged, of another recipe or of another program is as good as none: packages are read anew. It is written beside and renamed, without
+//! fsync, for the same reason.
 
 mod codec;
 mod writer;
