@@ -13,54 +13,118 @@ const EVEN: u16 = 1 << 10;
 /// From this slot on, the lower bits of a distance have no probabilities, but for the last four.
 const DIRECT_SLOT: usize = 14;
 
-/// Decompresses the chunks at the start of `bytes`. Gives the text and how long the chunks are with their end marker; `None` if they are
-/// damaged or become more than `limit` bytes.
-pub fn decompress(bytes: &[u8], limit: usize) -> Option<(Vec<u8>, usize)> {
-    let mut rest = bytes;
-    let (mut text, mut start, mut model) = (Vec::new(), None, None::<Model>);
-    loop {
-        let [control, after @ ..] = rest else { return None };
-        rest = after;
-        if *control == 0 {
-            return Some((text, bytes.len() - rest.len()));
+/// Longest match.
+const LONGEST: usize = 273;
+/// Texts are copied so many bytes at a time, of which the last may go beyond what is asked for.
+const WIDTH: usize = 16;
+
+/// A text that comes out of its chunks as far as it is asked for.
+pub struct Decoder<'a> {
+    /// What was not yet looked at: the chunks behind the present one.
+    rest: &'a [u8],
+    limit: usize,
+    /// What came out, and room behind it.
+    text: Vec<u8>,
+    done: usize,
+    /// Where the dictionary begins.
+    start: Option<usize>,
+    model: Option<Box<Model>>,
+    chunk: Option<Chunk<'a>>,
+    is_ended: bool,
+}
+
+/// A chunk of which something is left.
+struct Chunk<'a> {
+    range: Range<'a>,
+    /// How long the text is with all of it.
+    end: usize,
+}
+
+impl<'a> Decoder<'a> {
+    /// Of the chunks at the start of `bytes`, whose text is no longer than `limit` bytes.
+    pub fn new(bytes: &'a [u8], limit: usize) -> Self {
+        Self { rest: bytes, limit, text: Vec::new(), done: 0, start: None, model: None, chunk: None, is_ended: false }
+    }
+
+    /// The text up to `length` bytes or a few more, or all of it if it is shorter. `None` if it is damaged so far.
+    pub fn until(&mut self, length: usize) -> Option<&[u8]> {
+        while self.done < length && !self.is_ended {
+            let Some(chunk) = &mut self.chunk else {
+                self.begin()?;
+                continue;
+            };
+            let (start, until) = (self.start?, length.min(chunk.end));
+            let room = until + LONGEST + WIDTH;
+            if self.text.len() < room {
+                self.text.resize(room, 0);
+            }
+            let at = self.model.as_mut()?.decode(
+                &mut chunk.range,
+                &mut self.text[start..],
+                [self.done, until, chunk.end].map(|end| end - start),
+            )?;
+            self.done = start + at;
+            if self.done == chunk.end {
+                chunk.range.is_finished().then_some(())?;
+                self.chunk = None;
+            }
         }
+        self.text.get(..self.done)
+    }
+
+    /// What was not yet looked at; when all of the text is there, what follows it.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Begins the next chunk; what is not compressed is done with it.
+    fn begin(&mut self) -> Option<()> {
+        let (control, rest) = self.rest.split_first()?;
+        self.rest = rest;
         // The first chunk begins a dictionary.
         if *control == 1 || *control >= 0xe0 {
-            start = Some(text.len());
+            self.start = Some(self.done);
         }
-        let start = start?;
-        if *control < 0x80 {
-            let (size, after) = rest.split_first_chunk::<2>().filter(|_| *control < 3)?;
-            let (plain, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*size)) + 1)?;
-            if plain.len() > limit - text.len() {
-                return None;
+        match control {
+            0 => self.is_ended = true,
+            1 | 2 => {
+                self.start?;
+                let (size, after) = rest.split_first_chunk::<2>()?;
+                let (plain, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*size)) + 1)?;
+                self.end(plain.len())?;
+                self.text.truncate(self.done);
+                self.text.extend_from_slice(plain);
+                self.done = self.text.len();
+                if *control == 1 {
+                    self.model = None;
+                }
+                self.rest = after;
             }
-            text.extend_from_slice(plain);
-            if *control == 1 {
-                model = None;
-            }
-            rest = after;
-            continue;
-        }
-        let ([a, b, c, d], mut after) = rest.split_first_chunk::<4>()?;
-        let plain = (usize::from(control & 0x1f) << 16 | usize::from(*a) << 8 | usize::from(*b)) + 1;
-        let packed = (usize::from(*c) << 8 | usize::from(*d)) + 1;
-        match control >> 5 & 3 {
-            0 => {}
-            1 => model = Some(Model::new(model?.shape)),
+            3..0x80 => return None,
             _ => {
-                let (properties, behind) = after.split_first()?;
-                (model, after) = (Some(Model::new(Shape::parse(*properties)?)), behind);
+                let ([a, b, c, d], mut after) = rest.split_first_chunk::<4>()?;
+                let plain = (usize::from(control & 0x1f) << 16 | usize::from(*a) << 8 | usize::from(*b)) + 1;
+                let packed = (usize::from(*c) << 8 | usize::from(*d)) + 1;
+                match control >> 5 & 3 {
+                    0 => {}
+                    1 => self.model = Some(Box::new(Model::new(self.model.as_ref()?.shape))),
+                    _ => {
+                        let (properties, behind) = after.split_first()?;
+                        self.model = Some(Box::new(Model::new(Shape::parse(*properties)?)));
+                        after = behind;
+                    }
+                }
+                let (chunk, behind) = after.split_at_checked(packed)?;
+                self.chunk = Some(Chunk { range: Range::new(chunk)?, end: self.end(plain)? });
+                self.rest = behind;
             }
         }
-        let (chunk, behind) = after.split_at_checked(packed)?;
-        if plain > limit - text.len() {
-            return None;
-        }
-        let done = text.len();
-        text.resize(done + plain, 0);
-        model.as_mut()?.decode(chunk, &mut text[start..], done - start)?;
-        rest = behind;
+        Some(())
+    }
+
+    /// How long the text is with so many bytes more, if that is not too long.
+    fn end(&self, more: usize) -> Option<usize> {
+        (more <= self.limit - self.done).then_some(self.done + more)
     }
 }
 
@@ -116,10 +180,12 @@ impl Model {
         }
     }
 
-    /// Fills `text`, of which `at` bytes are there, from one chunk.
-    fn decode(&mut self, chunk: &[u8], text: &mut [u8], mut at: usize) -> Option<()> {
-        let mut range = Range::new(chunk)?;
-        while at < text.len() {
+    /// Fills `text`, of which `at` bytes are there, from one chunk: up to `until` or a few bytes more, but never beyond `end`. Gives how far
+    /// it came. Behind `until` is room for a match, and for what is copied too much.
+    fn decode(&mut self, bits: &mut Range<'_>, text: &mut [u8], [mut at, until, end]: [usize; 3]) -> Option<usize> {
+        // In registers, not behind a pointer.
+        let mut range = *bits;
+        while at < until {
             let place = at & ((1 << self.shape.position) - 1);
             if range.bit(&mut self.is_match[self.state][place]) == 0 {
                 text[at] = self.literal(&mut range, text, at)?;
@@ -128,19 +194,14 @@ impl Model {
             }
             let length = self.reference(&mut range, place);
             let distance = self.distances[0].checked_add(1)?;
-            if distance > at || length > text.len() - at {
+            if distance > at || length > end - at {
                 return None;
             }
-            // What was copied is copied with the rest: a run becomes twice as long each time.
-            let (from, mut done) = (at - distance, 0);
-            while done < length {
-                let some = (distance + done).min(length - done);
-                text.copy_within(from..from + some, at + done);
-                done += some;
-            }
+            repeat(text, at, distance, length)?;
             at += length;
         }
-        range.is_finished().then_some(())
+        *bits = range;
+        Some(at)
     }
 
     fn literal(&mut self, range: &mut Range<'_>, text: &[u8], at: usize) -> Option<u8> {
@@ -215,6 +276,27 @@ impl Model {
     }
 }
 
+/// Continues a text at `at` with what stands `distance` before, `WIDTH` bytes at a time: the last may be too many, and are written again.
+#[inline(always)]
+fn repeat(text: &mut [u8], at: usize, distance: usize, length: usize) -> Option<()> {
+    let (mut done, mut distance) = (0, distance);
+    if distance < WIDTH {
+        // What repeats so soon is the same some distances before; that is reached after a few single bytes.
+        let far = distance * WIDTH.div_ceil(distance);
+        while done < length.min(far - distance) {
+            text[at + done] = text[at + done - distance];
+            done += 1;
+        }
+        distance = far;
+    }
+    while done < length {
+        let (before, after) = text.split_at_mut_checked(at + done)?;
+        *after.first_chunk_mut::<WIDTH>()? = *before.get(before.len() - distance..)?.first_chunk::<WIDTH>()?;
+        done += WIDTH;
+    }
+    Some(())
+}
+
 struct Lengths {
     choices: [u16; 2],
     low: [[u16; 8]; POSITIONS],
@@ -239,6 +321,7 @@ impl Lengths {
 }
 
 /// The range decoder. Behind the end of a chunk it reads zeros, which [`Range::is_finished`] tells.
+#[derive(Clone, Copy)]
 struct Range<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -335,6 +418,13 @@ mod tests {
         writer.finish().unwrap()
     }
 
+    /// The text, and how long its chunks are with their end marker.
+    fn decompress(bytes: &[u8], limit: usize) -> Option<(Vec<u8>, usize)> {
+        let mut decoder = Decoder::new(bytes, limit);
+        let text = decoder.until(usize::MAX)?.to_vec();
+        Some((text, bytes.len() - decoder.rest().len()))
+    }
+
     /// What the library makes of the same chunks.
     fn library(bytes: &[u8]) -> Option<Vec<u8>> {
         let mut text = Vec::new();
@@ -373,6 +463,18 @@ mod tests {
             let length = bytes.len();
             bytes.extend(behind);
             prop_assert_eq!(decompress(&bytes, text.len()), Some((text, length)));
+        }
+
+        #[test]
+        fn in_steps_it_is_the_same_text(words in prop::collection::vec(any::<u16>(), 0..600), steps in prop::collection::vec(0_usize..9_000, 0..9)) {
+            let text = prose(&words);
+            let bytes = packed(&text, |_| ());
+            let mut decoder = Decoder::new(&bytes, text.len());
+            for step in steps {
+                let some = decoder.until(step).unwrap();
+                prop_assert!(some.len() >= step.min(text.len()) && some == &text[..some.len()]);
+            }
+            prop_assert_eq!(decoder.until(usize::MAX), Some(text.as_slice()));
         }
 
         #[test]

@@ -9,23 +9,47 @@ use super::lzma2;
 /// What follows a block in a stream of one block (index and footer) is no longer, bytes.
 const LONGEST_END: usize = 64;
 
-/// Decompresses a stream of one block of LZMA2, checked by CRC-32 or CRC-64. `None` for what is not so, damaged, or longer than `limit`
-/// bytes: the general reader takes it or tells why not.
-pub fn decompress(bytes: &[u8], limit: u64) -> Option<Vec<u8>> {
-    let Block { check, size, body } = Block::parse(bytes)?;
-    let (text, length) = lzma2::decompress(body, usize::try_from(limit).ok()?)?;
-    if size.is_some_and(|size| size != text.len() as u64) {
-        return None;
+/// A stream of one block of LZMA2, which comes out as far as it is asked for.
+pub struct Stream<'a> {
+    bytes: &'a [u8],
+    block: Block<'a>,
+    text: lzma2::Decoder<'a>,
+}
+
+impl<'a> Stream<'a> {
+    /// A stream whose text is no longer than `limit` bytes. `None` for what is not so, or not checked by CRC-32 or CRC-64: the general reader
+    /// takes it or tells why not.
+    pub fn open(bytes: &'a [u8], limit: u64) -> Option<Self> {
+        let block = Block::parse(bytes)?;
+        let text = lzma2::Decoder::new(block.body, usize::try_from(limit).ok()?);
+        Some(Self { bytes, block, text })
     }
-    // Section 3.3 of the xz file format: zeros up to a multiple of four bytes.
-    let rest = body.get(length..)?;
-    let rest = rest.get((bytes.len() - rest.len()).wrapping_neg() & 3..)?;
-    let end = match check {
-        Check::Crc32 => rest.strip_prefix(&crc32(&text)),
-        Check::Crc64 => rest.strip_prefix(&crc64(&text)),
-    };
-    // An index of one block follows, and no other stream.
-    end.is_some_and(|end| end.starts_with(&[0, 1]) && end.len() <= LONGEST_END).then_some(text)
+
+    /// The text up to `length` bytes or a few more, or all of it if it is shorter. `None` if it is damaged so far. That it is what was
+    /// compressed is known when it [is whole](Self::is_whole), or by other means.
+    pub fn until(&mut self, length: usize) -> Option<&[u8]> {
+        self.text.until(length)
+    }
+
+    /// True if all of the stream is there and agrees with its checksum.
+    pub fn is_whole(&mut self) -> bool {
+        self.end().is_some()
+    }
+
+    fn end(&mut self) -> Option<()> {
+        let Block { check, size, .. } = self.block;
+        let text = self.text.until(usize::MAX)?;
+        size.is_none_or(|size| size == text.len() as u64).then_some(())?;
+        let sum = match check {
+            Check::Crc32 => crc32(text).to_vec(),
+            Check::Crc64 => crc64(text).to_vec(),
+        };
+        // Section 3.3 of the xz file format: zeros up to a multiple of four bytes.
+        let rest = self.text.rest();
+        let end = rest.get((self.bytes.len() - rest.len()).wrapping_neg() & 3..)?.strip_prefix(sum.as_slice())?;
+        // An index of one block follows, and the footer, and no other stream.
+        (end.starts_with(&[0, 1]) && end.ends_with(b"YZ") && end.len() <= LONGEST_END).then_some(())
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -135,6 +159,12 @@ mod tests {
         output.stdout
     }
 
+    /// All of the text, checked.
+    fn decompress(bytes: &[u8], limit: u64) -> Option<Vec<u8>> {
+        let mut stream = Stream::open(bytes, limit)?;
+        stream.is_whole().then(|| stream.until(0).unwrap().to_vec())
+    }
+
     fn sample() -> Vec<u8> {
         (0..3_000).flat_map(|n| format!("Package: p{n}\nVersion: {}\n\n", n % 7).into_bytes()).take(60_000).collect()
     }
@@ -150,6 +180,21 @@ mod tests {
                 assert_eq!(decompress(&packed, 9).is_some(), length <= 9, "{form:?} {length}");
             }
         }
+    }
+
+    #[test]
+    fn a_text_comes_as_far_as_it_is_asked_for() {
+        let packed = xz(&["-0"], &sample());
+        let mut stream = Stream::open(&packed, 1 << 20).unwrap();
+        for length in [0, 1, 700, 699, 30_000, 60_000, 70_000] {
+            let text = stream.until(length).unwrap().to_vec();
+            assert!(text.len() >= length.min(60_000) && text.len() <= 60_000, "{length}");
+            assert_eq!(text, sample()[..text.len()]);
+        }
+        let mut early = Stream::open(&packed[..packed.len() - 20], 1 << 20).unwrap();
+        assert!(early.until(700).unwrap().len() < 1_000, "not all of a chunk is done at once");
+        assert!(!early.is_whole());
+        assert!(Stream::open(&packed, 9).unwrap().until(1).is_none(), "the chunk is longer than the limit");
     }
 
     #[test]

@@ -6,7 +6,6 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use rayon::prelude::*;
 use tempfile::NamedTempFile;
 
 /// Writes a file as a whole: a temporary file beside it, fsync, rename, fsync of the folder. `mode`: such as `0o644`.
@@ -65,7 +64,26 @@ pub fn sync_tree(folder: &Path) -> io::Result<()> {
             files.push(File::open(entry.path())?);
         }
     }
-    files.par_iter().try_for_each(File::sync_all)
+    sync_all(&files)
+}
+
+/// At most so many threads wait for the disk.
+const WAITERS: usize = 8;
+
+/// Waits until files are on the disk, for all at once: what waits needs no processor, and the disk serves several waiters together.
+///
+/// # Errors
+/// What the system said of the first that failed.
+pub fn sync_all(files: &[File]) -> io::Result<()> {
+    let waiters = files.len().clamp(1, WAITERS);
+    let every = |first: usize| files.iter().skip(first).step_by(waiters).try_for_each(File::sync_all);
+    std::thread::scope(|scope| {
+        let wait = |first| std::thread::Builder::new().spawn_scoped(scope, move || every(first));
+        let others = (1..waiters).map(wait).collect::<io::Result<Vec<_>>>()?;
+        let own = every(0);
+        let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        joined.fold(own, Result::and)
+    })
 }
 
 /// Writes everything of the file system that `path` lies on to the disk: one call instead of an fsync for each of thousands of files.

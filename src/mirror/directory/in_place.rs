@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::add::{Added, Addition, check};
+use super::former::Former;
 use super::indexer::{Indexed, Indexer};
 use super::packages::{Packages, Terms, format_of, list};
 use super::scan::OURS;
@@ -50,19 +51,22 @@ pub fn index(request: &Request<'_>) -> Result<Indexed> {
     let cache = root.join(format!("{OURS}cache"));
     let indexed = Indexer { root, kind: packages.kind(), store: None, cache: &cache, leave_out: request.leave_out }.run(&found)?;
     let new = tempfile::Builder::new().prefix(&format!("{OURS}new-")).tempdir_in(root).map_err(|error| named(error, "write in", root))?;
-    packages.write(&indexed.cache, &request.terms, &mut IntoFolder { root: new.path().to_owned() })?;
     let folder = match format {
         PackageFormat::Deb => "dists",
         PackageFormat::Rpm => "repodata",
     };
+    let (made, place) = (new.path().join(folder), root.join(folder));
+    let mut sink = IntoFolder { root: new.path().to_owned() };
+    let (written, former) = rayon::join(|| packages.write(&indexed.cache, &request.terms, &mut sink), || Former::of(place.clone()));
+    written?;
     // What the metadata names is on the disk before it.
-    let (packages_are, metadata_is) =
-        rayon::join(|| added.par_iter().try_for_each(|added| added.file.sync_all()), || sync_tree(&new.path().join(folder)));
+    let (packages_are, metadata_is) = rayon::join(|| added.par_iter().try_for_each(|added| added.file.sync_all()), || sync_tree(&made));
+    former.lend(&made);
     packages_are
         .and(metadata_is)
-        .and_then(|()| switch(&new.path().join(folder), &root.join(folder)))
+        .and_then(|()| switch(&made, &place))
         .and_then(|()| added.into_iter().try_for_each(Added::keep))
-        .map_err(|error| named(error, "write", &root.join(folder)))?;
+        .map_err(|error| named(error, "write", &place))?;
     remove_files(new.path());
     // The change of names is not waited for: after a power cut the directory has the former metadata or the new, each of them whole.
     Ok(indexed)

@@ -1,5 +1,6 @@
 //! Brings what is known of a directory's packages up to date: reads what is new or changed, on all processors, and nothing else.
 
+use std::cmp::Reverse;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -158,9 +159,14 @@ impl Indexer<'_> {
             return Ok(Done::Same(raw));
         }
         let tell = |pair| self.tell(pair, &task.old, known, reader);
+        // Two are hashed together as far as the shorter one goes: neighbours by size.
+        let mut by_size: Vec<&Found> = task.files.iter().collect();
+        by_size.sort_by_key(|file| Reverse(file.stamp.size));
         // Short packages take less time than to hand them over one by one; of long ones no processor shall wait for another's.
-        let together = if task.files.iter().all(|file| file.stamp.size <= SMALL) { PAIRS } else { 1 };
-        let told: Vec<(&Found, Outcome)> = task.files.par_chunks(2).with_min_len(together).flat_map_iter(tell).collect();
+        let together = if by_size.first().is_none_or(|file| file.stamp.size <= SMALL) { PAIRS } else { 1 };
+        let jobs = by_size.par_chunks(2).with_min_len(together).with_max_len(together);
+        let mut told: Vec<(&Found, Outcome)> = jobs.flat_map_iter(tell).collect();
+        told.sort_unstable_by(|(a, _), (b, _)| a.path.cmp(&b.path));
         let mut made = Made::default();
         let length =
             |part: usize| told.iter().filter_map(|(_, outcome)| outcome.as_ref().ok()).map(|(_, told, _)| told.parts[part].len()).sum();
@@ -192,11 +198,11 @@ impl Indexer<'_> {
         self.store.is_none_or(|store| store.contains(entry.sha256, entry.stamp.size))
     }
 
-    /// What is remembered or read of one file or two neighbours.
-    fn tell<'f>(&self, pair: &'f [Found], old: &[Arc<Old>], known: Option<&Cache>, reader: &Reader<'_>) -> Vec<(&'f Found, Outcome)> {
+    /// What is remembered or read of one file or two.
+    fn tell<'f>(&self, pair: &[&'f Found], old: &[Arc<Old>], known: Option<&Cache>, reader: &Reader<'_>) -> Vec<(&'f Found, Outcome)> {
         let remembered = |file: &Found| known.and_then(|known| old.iter().find_map(|old| self.remember(old, known, file)));
         let (mut told, mut unknown) = (Vec::with_capacity(2), Vec::new());
-        for file in pair {
+        for &file in pair {
             match remembered(file) {
                 Some((entry, texts)) => told.push((file, Ok((entry, texts, false)))),
                 None => unknown.push(file),
@@ -204,7 +210,6 @@ impl Indexer<'_> {
         }
         let read = reader.read(&unknown).into_iter().map(|read| read.map(|(entry, texts)| (entry, texts, true)));
         told.extend(unknown.iter().copied().zip(read));
-        told.sort_by(|(a, _), (b, _)| a.path.cmp(&b.path));
         told
     }
 

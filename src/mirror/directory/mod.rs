@@ -17,6 +17,7 @@ pub mod cache;
 pub mod deb_archive;
 pub mod debs;
 mod format;
+mod former;
 pub mod in_place;
 pub mod indexer;
 pub mod kind;

@@ -8,7 +8,7 @@ use super::paragraph::{MAX_PARAGRAPH, Paragraphs};
 use super::path::ArchivePath;
 use crate::domain::checksum::Sha256;
 use crate::repo::compress::{Compression, decompress_bounded, is_bomb};
-use crate::repo::short_xz;
+use crate::repo::short_xz::Stream;
 
 /// The largest decompressed control.tar that is read, bytes (maintainer scripts, md5sums).
 const MAX_CONTROL: u64 = 64 << 20;
@@ -41,24 +41,23 @@ pub enum ControlError {
     Control(#[from] super::packages::PackageError),
 }
 
-/// A compressed control.tar up to this size is read at once, bytes. Those of Debian have a few thousand.
-const SMALL_CONTROL: u64 = 64 << 10;
+/// So much of a compressed control.tar is read at once, bytes: the whole of nearly every one. That of keyboard-configuration has 400,000.
+const AT_ONCE: u64 = 1 << 20;
 
-/// The control paragraph of a package, each line ending in `\n`. Reads the file's first members only.
+/// The control paragraph of a package, each line ending in `\n`. Reads the file's first members only, and the second no further than it must.
 pub fn control(mut deb: impl Read) -> Result<String, ControlError> {
     let (name, size) = find_member(&mut deb, "control.tar")?;
-    if size > SMALL_CONTROL || !name.ends_with(".xz") {
-        return control_of(deb.take(size), &name);
+    let mut bytes = Vec::new();
+    if name.ends_with(".xz") {
+        bytes.reserve(size.min(AT_ONCE) as usize);
+        let mut start = deb.by_ref().take(size.min(AT_ONCE));
+        start.read_to_end(&mut bytes).map_err(|source| ControlError::Read { what: name.clone(), source })?;
+        if let Some(text) = Stream::open(&bytes, MAX_CONTROL).and_then(early_control) {
+            return paragraph_of(&text);
+        }
     }
-    let mut bytes = Vec::with_capacity(size as usize);
-    deb.take(size).read_to_end(&mut bytes).map_err(|source| ControlError::Read { what: name.clone(), source })?;
-    match short_xz::decompress(&bytes, MAX_CONTROL) {
-        Some(tar) => match plain_control(&tar) {
-            Some(text) => paragraph_of(text),
-            None => control_of(tar.as_slice(), "control.tar"),
-        },
-        None => control_of(bytes.as_slice(), &name),
-    }
+    let rest = size - bytes.len() as u64;
+    control_of(bytes.as_slice().chain(deb.take(rest)), &name)
 }
 
 /// The control paragraph out of a control.tar of this name.
@@ -82,12 +81,45 @@ fn paragraph_of(text: &[u8]) -> Result<String, ControlError> {
     Ok(paragraph.map(|paragraph| paragraph.text().to_owned()).unwrap_or_default())
 }
 
-/// The control file out of a control.tar, quickly: `None` if what stands before it is more than plain files and folders (ustar, POSIX.1-2024
-/// pax, "ustar Interchange Format"), which is for [`control_of`] to read or to refuse.
-fn plain_control(tar: &[u8]) -> Option<&[u8]> {
-    let mut rest = tar;
+/// The control file out of a control.tar of which no more is decompressed than what stands before it and the header of the file behind it.
+///
+/// What comes behind that (md5sums, maintainer scripts) is most of the work and nothing that an index tells. The stream's checksum, which
+/// covers all of it, is not needed to know that the control file is whole: in a range coder's stream, which never falls back into step, one
+/// wrong bit spoils all that follows, so that the header behind would not agree with its own sum.
+///
+/// `None` for all that is not so plain, or damaged: for [`control_of`] to read or to refuse.
+fn early_control(mut tar: Stream<'_>) -> Option<Vec<u8>> {
+    let mut at = 0;
     loop {
-        let (header, body) = rest.split_first_chunk::<512>()?;
+        let body = at + BLOCK;
+        let member = PlainFile::parse(tar.until(body)?.get(at..)?)?;
+        let end = body + member.size;
+        let next = end.next_multiple_of(BLOCK);
+        if member.name == b"control" {
+            let (padding, behind) = tar.until(next + BLOCK)?.get(end..)?.split_at_checked(next - end)?;
+            let is_proven = PlainFile::parse(behind).is_some() && padding.iter().all(|byte| *byte == 0);
+            // Nothing that has a sum of its own comes behind, if it is the last file.
+            return (is_proven || tar.is_whole()).then(|| tar.until(0)?.get(body..end).map(<[u8]>::to_vec))?;
+        }
+        at = next;
+    }
+}
+
+/// What a tar's archive is made of, bytes.
+const BLOCK: usize = 512;
+
+/// A plain file or folder in a tar's archive.
+struct PlainFile<'a> {
+    /// Without a leading `./`.
+    name: &'a [u8],
+    /// Bytes.
+    size: usize,
+}
+
+impl<'a> PlainFile<'a> {
+    /// Reads the header at the start of `bytes` (ustar, POSIX.1-2024 pax, "ustar Interchange Format"). `None` if it is another's or its sum is wrong.
+    fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let header = bytes.first_chunk::<BLOCK>()?;
         let octal = |field: &[u8]| {
             let digits = std::str::from_utf8(field).ok()?.trim_matches([' ', '\0']);
             usize::from_str_radix(digits, 8).ok()
@@ -95,15 +127,11 @@ fn plain_control(tar: &[u8]) -> Option<&[u8]> {
         // The sum of all bytes, its own field taken as blanks.
         let (name, size, sum, kind, prefix) = (&header[..100], &header[124..136], &header[148..156], header[156], header[345]);
         let total = |bytes: &[u8]| bytes.iter().map(|byte| usize::from(*byte)).sum::<usize>();
-        if octal(sum)? != total(header) - total(sum) + 8 * usize::from(b' ') || prefix != 0 {
+        if octal(sum)? != total(header) - total(sum) + 8 * usize::from(b' ') || prefix != 0 || !matches!(kind, 0 | b'0' | b'5') {
             return None;
         }
-        let (size, name) = (octal(size)?, name.split(|byte| *byte == 0).next()?);
-        match kind {
-            0 | b'0' if name.strip_prefix(b"./").unwrap_or(name) == b"control" => return body.get(..size),
-            0 | b'0' | b'5' => rest = body.get(size.checked_next_multiple_of(512)?..)?,
-            _ => return None,
-        }
+        let name = name.split(|byte| *byte == 0).next()?;
+        Some(Self { name: name.strip_prefix(b"./").unwrap_or(name), size: octal(size)? })
     }
 }
 
@@ -231,6 +259,49 @@ mod tests {
             assert_eq!((count, found), (1, vec![("usr/lib/ipxe/undionly.kpxe".to_owned(), 100_000)]), "links are left out, {compression}");
             let error = extract(deb.as_slice(), &|_| false, 10_000, &mut |_, _| Ok(())).unwrap_err();
             assert!(matches!(error, ControlError::TooLarge { limit: 10_000, .. }), "{compression}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn of_a_damaged_package_comes_what_it_said_or_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let deb = dpkg_deb(folder.path(), "-Zxz");
+        let good = control(deb.as_slice()).unwrap();
+        let end = deb.windows(10).position(|bytes| bytes == b"data.tar.x").unwrap();
+        let mut told = 0;
+        for at in 8 * 132..8 * end {
+            let mut bad = deb.clone();
+            bad[at / 8] ^= 1 << (at % 8);
+            match control(bad.as_slice()) {
+                Ok(text) => assert_eq!(text, good, "bit {at}"),
+                Err(_) => told += 1,
+            }
+        }
+        assert!(told > 4 * (end - 132), "{told} of {}: all but what stands behind the control file", 8 * (end - 132));
+    }
+
+    #[test]
+    fn the_control_file_is_found_wherever_it_stands() {
+        let text = |name: &str| format!("Package: {name}\nVersion: 1\nArchitecture: all\n");
+        let long = "A: b\n".repeat(30_000);
+        for files in [
+            vec![("./control", "x"), ("./md5sums", long.as_str())],
+            vec![("./conffiles", long.as_str()), ("./control", "x")],
+            vec![("./conffiles", "/etc/a"), ("./control", "x"), ("./postinst", "#!/bin/sh")],
+            vec![("./control", "x")],
+            vec![("control", "x"), ("./control", "another")],
+        ] {
+            let mut tar = tar::Builder::new(Vec::new());
+            for (path, content) in &files {
+                let content = if path.ends_with("control") { text(content) } else { (*content).to_owned() };
+                let mut header = tar::Header::new_gnu();
+                header.set_size(content.len() as u64);
+                tar.append_data(&mut header, path, content.as_bytes()).unwrap();
+            }
+            let tar = crate::repo::compress::compress_xz(&tar.into_inner().unwrap()).unwrap();
+            let deb = [format!("!<arch>\n{:<48}{:<10}`\n", "control.tar.xz", tar.len()).as_bytes(), &tar].concat();
+            assert_eq!(control(deb.as_slice()).unwrap(), text("x"), "{:?}", files.iter().map(|file| file.0).collect::<Vec<_>>());
+            assert!(early_control(Stream::open(&tar, 1 << 20).unwrap()).is_some());
         }
     }
 

@@ -4,6 +4,8 @@
 
 use std::io::{BufRead, Read};
 
+use memchr::memchr;
+
 /// The longest stanza that is read, bytes. The longest of Debian 13 has about 40 KiB.
 pub const MAX_PARAGRAPH: usize = 1 << 20;
 
@@ -87,7 +89,7 @@ impl<'a> Fields<'a> {
     fn take_folded(&mut self) -> &'a str {
         let mut end = 0;
         loop {
-            end += self.rest.get(end..).and_then(|rest| rest.find('\n')).map_or(self.rest.len() - end, |at| at + 1);
+            end += memchr(b'\n', &self.rest.as_bytes()[end..]).map_or(self.rest.len() - end, |at| at + 1);
             self.line += 1;
             if !matches!(self.rest.as_bytes().get(end), Some(b' ' | b'\t')) {
                 let (folded, rest) = self.rest.split_at(end);
@@ -105,11 +107,11 @@ impl<'a> Iterator for Fields<'a> {
         while !self.rest.is_empty() {
             let line = self.line;
             let folded = self.take_folded();
-            if folded.starts_with('#') || folded.trim().is_empty() {
+            if folded.starts_with('#') || folded.trim_ascii().is_empty() {
                 continue;
             }
             return Some(match folded.split_once(':') {
-                Some((name, value)) if is_field_name(name) => Ok((name, value.trim())),
+                Some((name, value)) if is_field_name(name) => Ok((name, value.trim_ascii())),
                 _ => Err(ParagraphError::NotAField { line, text: folded.lines().next().unwrap_or_default().chars().take(80).collect() }),
             });
         }

@@ -1,0 +1,75 @@
+//! The metadata before: a client that read the former root file a moment ago still finds what that names.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use walkdir::WalkDir;
+
+/// The present metadata of a directory, which others take the place of.
+pub struct Former {
+    folder: PathBuf,
+    /// What its root file names by digest, below the folder.
+    named: Vec<PathBuf>,
+}
+
+/// Hexadecimal digits of a SHA-256.
+const DIGITS: usize = 64;
+
+impl Former {
+    /// Looks at a folder of metadata (`dists`, `repodata`), which need not be there, and removes what was kept in it from before.
+    pub fn of(folder: PathBuf) -> Self {
+        let files = WalkDir::new(&folder).into_iter().flatten().filter(|entry| entry.file_type().is_file());
+        let (mut roots, mut indices) = (String::new(), Vec::new());
+        for file in files {
+            if matches!(file.file_name().to_str(), Some("Release" | "repomd.xml")) {
+                // Without it nothing is named, and nothing kept.
+                roots += &fs::read_to_string(file.path()).unwrap_or_default();
+            } else if let Some(digest) = digest_of(file.path()) {
+                indices.push((digest, file.into_path()));
+            }
+        }
+        let (named, older): (Vec<_>, Vec<_>) = indices.into_iter().partition(|(digest, _)| roots.contains(digest.as_str()));
+        // What stays goes with the whole folder.
+        older.par_iter().for_each(|(_, path)| drop(fs::remove_file(path)));
+        let below = |(_, path): (String, PathBuf)| path.strip_prefix(&folder).ok().map(Path::to_owned);
+        Self { named: named.into_iter().filter_map(below).collect(), folder }
+    }
+
+    /// Lends what it names to the metadata in `new`. Where that cannot be (no such folder any more, no hard links), clients that come in
+    /// between have to try again.
+    pub fn lend(&self, new: &Path) {
+        self.named.iter().for_each(|path| drop(fs::hard_link(self.folder.join(path), new.join(path))));
+    }
+}
+
+/// The digest that a file is named by: `by-hash/SHA256/DIGEST`, `DIGEST-primary.xml.gz`.
+fn digest_of(path: &Path) -> Option<String> {
+    let digest = path.file_name()?.to_str()?.get(..DIGITS)?;
+    digest.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| digest.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_root_file_names_is_lent_and_what_it_does_not_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (folder.path().join("repodata"), folder.path().join("new"));
+        [&old, &new].iter().for_each(|folder| fs::create_dir(folder).unwrap());
+        let [named, older] = ["a", "b"].map(|digit| format!("{}-primary.xml.gz", digit.repeat(DIGITS)));
+        for name in [&named, &older, "plain.xml"] {
+            fs::write(old.join(name), name).unwrap();
+        }
+        fs::write(old.join("repomd.xml"), format!("<checksum>{}</checksum>", "a".repeat(DIGITS))).unwrap();
+        let former = Former::of(old.clone());
+        former.lend(&new);
+        let names = |folder: &Path| fs::read_dir(folder).unwrap().flatten().map(|entry| entry.file_name()).collect::<Vec<_>>();
+        assert_eq!(names(&new), [named.as_str()]);
+        assert_eq!(names(&old).len(), 3, "{:?}", names(&old));
+        assert!(old.join(&named).exists() && !old.join(&older).exists());
+        Former::of(folder.path().join("none")).lend(&new);
+        former.lend(&folder.path().join("nowhere"));
+    }
+}
