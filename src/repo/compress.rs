@@ -94,14 +94,25 @@ pub fn decompress(bytes: &[u8], compression: Compression, limit: u64) -> Result<
 pub fn decompress_exactly(bytes: &[u8], compression: Compression, length: usize) -> io::Result<Vec<u8>> {
     let text = match compression {
         Compression::Zst => zstd::bulk::decompress(bytes, length)?,
-        Compression::Gz => {
-            let mut text = Vec::with_capacity(length + 1);
-            flate2::bufread::MultiGzDecoder::new(bytes).take(length as u64 + 1).read_to_end(&mut text)?;
-            text
-        }
+        Compression::Gz => match inflate_member(bytes, length) {
+            Some(text) => text,
+            None => decompress(bytes, compression, length as u64).map_err(io::Error::other)?,
+        },
         other => decompress(bytes, other, length as u64).map_err(io::Error::other)?,
     };
     if text.len() == length { Ok(text) } else { Err(io::Error::other(format!("{} bytes instead of {length}", text.len()))) }
+}
+
+/// The text of one gzip member without optional fields (RFC 1952, section 2.3), as [`compress`] makes them, in one go. `None` for what is not
+/// so, or damaged.
+fn inflate_member(bytes: &[u8], length: usize) -> Option<Vec<u8>> {
+    let ([0x1f, 0x8b, 8, 0, ..], rest) = bytes.split_first_chunk::<10>()? else { return None };
+    let (body, [sums @ .., _, _, _, _]) = rest.split_last_chunk::<8>()?;
+    let (mut inflate, mut text) = (flate2::Decompress::new(false), Vec::with_capacity(length));
+    let status = inflate.decompress_vec(body, &mut text, flate2::FlushDecompress::Finish).ok()?;
+    let mut crc = flate2::Crc::new();
+    crc.update(&text);
+    (status == flate2::Status::StreamEnd && inflate.total_in() == body.len() as u64 && *sums == crc.sum().to_le_bytes()).then_some(text)
 }
 
 /// True if a read through [`decompress_bounded`] failed because it ran into its limit.

@@ -9,7 +9,7 @@ clients=(dnsmasq-base isc-dhcp-server isc-dhcp-client udhcpc atftp tftp-hpa debo
     tcpdump shellcheck busybox dash zstd bzip2 cpio systemd bsdutils mount dnf dnf-plugins-core createrepo-c rpm alien python3-venv fdisk e2fsprogs kmod
     libnfs-utils nftables rpcbind util-linux mmdebstrap squashfs-tools openssh-client openipmi ipmitool xorriso genisoimage python3-yaml python3-jsonschema
     python3-configobj python3-jinja2 python3-jsonpatch python3-oauthlib python3-requests python3-netifaces)
-peers=(aptly reprepro createrepo-c apt-utils gpg time jq nfs-ganesha nfs-ganesha-vfs libnfs-utils libnfs-dev rpcbind procps mmdebstrap squashfs-tools openssh-client)
+peers=(aptly reprepro createrepo-c apt-utils gpg jq nfs-ganesha nfs-ganesha-vfs libnfs-utils libnfs-dev rpcbind procps mmdebstrap squashfs-tools openssh-client)
 
 packages=()
 for section in "${sections[@]}"; do

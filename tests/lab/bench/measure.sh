@@ -14,15 +14,15 @@ wanted() {
     return 1
 }
 
-# measure NAME CMD...: append "seconds KiB" (elapsed, largest resident set) to NAME's figures.
+# measure NAME CMD...: append "seconds KiB" (elapsed, largest resident set) to NAME's figures. What others left to be written is on the disk
+# before: who waits for his own data shall not wait for theirs.
 measure() {
-    local name="$1" began ended
+    local name="$1"
     shift
-    began="$EPOCHREALTIME"
-    command time -f '%M' -o "$BENCH_WORK/time" "$@" >"$BENCH_WORK/out" 2>&1 || { tail -n 20 "$BENCH_WORK/out" >&2 && return 1; }
-    ended="$EPOCHREALTIME"
-    awk -v began="$began" -v ended="$ended" '{ printf "%.4f %d\n", ended - began, $1 }' "$BENCH_WORK/time" | tee -a "$BENCH_WORK/$name.figures" |
-        awk -v name="$name" '{ printf "  %-24s %8.3f s %6.0f MiB\n", name, $1, $2 / 1024 }'
+    [ -x "$BENCH_WORK/measure" ] || gcc -O2 -o "$BENCH_WORK/measure" "$(dirname "${BASH_SOURCE[0]}")/measure.c"
+    sync -f "$BENCH_WORK"
+    "$BENCH_WORK/measure" "$BENCH_WORK/time" "$@" >"$BENCH_WORK/out" 2>&1 || { tail -n 20 "$BENCH_WORK/out" >&2 && return 1; }
+    tee -a "$BENCH_WORK/$name.figures" <"$BENCH_WORK/time" | awk -v name="$name" '{ printf "  %-24s %8.4f s %6.0f MiB\n", name, $1, $2 / 1024 }'
 }
 
 # in_turns TURN...: every tool's function in every round, the order changing; each gets the round's number.

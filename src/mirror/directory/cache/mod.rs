@@ -32,7 +32,7 @@ pub const MAX_PARTS: usize = 3;
 /// No table and no block of texts is longer, bytes.
 const MAX_SECTION: u32 = 1 << 30;
 const TRAILER: usize = 8 + 8 + 32 + 8;
-/// A listing that is no longer, bytes, is kept at hand when it was just written, and need not be unpacked to be published.
+/// A listing that is no longer, bytes, is kept at hand when it was just written, and need not be read again to be published.
 const KEPT: usize = 2 << 20;
 /// So much text is unpacked in a row, bytes: to hand over less takes longer than to unpack it.
 const RUN: u64 = 1 << 16;
@@ -115,8 +115,17 @@ impl Place {
 pub struct Cache {
     file: File,
     places: Vec<Place>,
-    /// Texts of blocks that were just written.
-    kept: HashMap<usize, Vec<Text>>,
+    /// Blocks that were just written.
+    kept: HashMap<usize, Kept>,
+}
+
+/// A block at hand.
+#[derive(Debug)]
+enum Kept {
+    /// One that was made: its texts.
+    Made(Vec<Text>),
+    /// One that was carried over, as it lies in the file.
+    Carried(Vec<u8>),
 }
 
 impl Cache {
@@ -195,7 +204,7 @@ impl Cache {
 
     /// What a block's packages have in a part, plain and compressed. `None` if it is damaged, or `unpack` says so.
     pub fn text(&self, block: usize, part: usize, unpack: impl FnOnce(&Packed) -> Option<Vec<u8>>) -> Option<Cow<'_, Text>> {
-        if let Some(texts) = self.kept.get(&block) {
+        if let Some(Kept::Made(texts)) = self.kept.get(&block) {
             return texts.get(part).map(Cow::Borrowed);
         }
         let packed = self.packed(block, part)?;
@@ -236,6 +245,10 @@ impl Cache {
         let place = self.places.get(block)?;
         let section = place.sections.get(number)?;
         let before: u64 = place.sections[..number].iter().map(|section| u64::from(section.length)).sum();
+        if let Some(Kept::Carried(bytes)) = self.kept.get(&block) {
+            let (_, rest) = bytes.split_at_checked(usize::try_from(before).ok()?)?;
+            return Some((rest.get(..section.length as usize)?.to_vec(), section.plain));
+        }
         let bytes = self.read(place.at + before, u64::from(section.length))?;
         (digest_of(&bytes) == section.digest).then_some((bytes, section.plain))
     }

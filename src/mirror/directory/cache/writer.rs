@@ -8,7 +8,7 @@ use std::path::Path;
 use tempfile::NamedTempFile;
 
 use super::codec::{digest_of, index_digest, write_entry, write_place};
-use super::{Block, Cache, KEPT, MAGIC, Place, Raw, Section, Text};
+use super::{Block, Cache, KEPT, Kept, MAGIC, Place, Raw, Section, Text};
 use crate::mirror::directory::scan::OURS;
 
 /// Writes a cache, block by block.
@@ -16,8 +16,8 @@ pub struct Writer {
     out: BufWriter<NamedTempFile>,
     at: u64,
     places: Vec<Place>,
-    kept: HashMap<usize, Vec<Text>>,
-    /// How long all texts are together, bytes.
+    kept: HashMap<usize, Kept>,
+    /// How long all blocks are together, bytes.
     size: usize,
 }
 
@@ -45,7 +45,8 @@ impl Writer {
         for Text { plain, packed } in &texts {
             sections.push(self.section(packed, plain.len())?);
         }
-        self.keep(texts);
+        let size = texts.iter().map(|text| text.plain.len() + text.packed.len()).sum();
+        self.keep(Kept::Made(texts), size);
         let labels = entries.iter().map(|entry| entry.label.clone()).collect();
         self.place(Place { at: 0, sections, entries: u32::try_from(entries.len()).unwrap_or(u32::MAX), labels });
         Ok(())
@@ -57,15 +58,17 @@ impl Writer {
     /// If the disk is full.
     pub fn copy(&mut self, raw: Raw) -> io::Result<()> {
         self.out.write_all(&raw.bytes)?;
+        let size = raw.bytes.len();
+        self.keep(Kept::Carried(raw.bytes), size);
         self.place(raw.place);
         Ok(())
     }
 
-    /// Keeps the texts of the block that comes next. Of a listing that becomes too long nothing is kept.
-    fn keep(&mut self, texts: Vec<Text>) {
-        self.size += texts.iter().map(|text| text.plain.len() + text.packed.len()).sum::<usize>();
+    /// Keeps the block that comes next. Of a listing that becomes too long nothing is kept.
+    fn keep(&mut self, block: Kept, size: usize) {
+        self.size += size;
         if self.size <= KEPT {
-            self.kept.insert(self.places.len(), texts);
+            self.kept.insert(self.places.len(), block);
         } else {
             self.kept = HashMap::new();
         }
