@@ -6,9 +6,11 @@ mod head;
 #[path = "support/upstream.rs"]
 mod upstream;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use head::Head;
 use upstream::{build, run};
@@ -176,6 +178,28 @@ fn metadata_in_the_directory_itself_is_renewed_in_one_step() {
     assert!(index(&root).contains("Package: new\n") && !root.join("dists/mark").exists());
     let left: Vec<_> = fs::read_dir(&root).unwrap().flatten().map(|entry| entry.file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().starts_with(".kickctl-new")), "{left:?}");
+}
+
+#[test]
+fn whoever_read_the_former_root_file_finds_what_it_names_until_the_next_but_one() {
+    let head = Head::new();
+    let root = debs(&head);
+    let by_hash = root.join("dists/trixie/main/binary-amd64/by-hash/SHA256");
+    let names = || -> BTreeSet<_> { fs::read_dir(&by_hash).unwrap().flatten().map(|entry| entry.file_name()).collect() };
+    let run = |number: u32| {
+        build(&root.join(format!("new_{number}_amd64.deb")), "new", &number.to_string(), "", 100);
+        head.ok(&["mirror", "index", root.to_str().unwrap(), "--suite", "trixie"]);
+        names()
+    };
+    let (first, second, third) = (run(1), run(2), run(3));
+    assert_eq!([first.len(), second.len(), third.len()], [2, 4, 4], "Packages and Packages.gz, of two runs");
+    assert!(second.is_superset(&first) && third.is_disjoint(&first) && third.intersection(&second).count() == 2);
+    // With nothing new, nothing is forgotten.
+    std::thread::sleep(Duration::from_millis(1100));
+    for _ in 0..2 {
+        head.ok(&["mirror", "index", root.to_str().unwrap(), "--suite", "trixie"]);
+        assert_eq!(names(), third);
+    }
 }
 
 #[test]

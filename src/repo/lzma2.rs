@@ -31,6 +31,7 @@ pub struct Decoder<'a> {
     model: Option<Box<Model>>,
     chunk: Option<Chunk<'a>>,
     is_ended: bool,
+    is_damaged: bool,
 }
 
 /// A chunk of which something is left.
@@ -43,11 +44,16 @@ struct Chunk<'a> {
 impl<'a> Decoder<'a> {
     /// Of the chunks at the start of `bytes`, whose text is no longer than `limit` bytes.
     pub fn new(bytes: &'a [u8], limit: usize) -> Self {
-        Self { rest: bytes, limit, text: Vec::new(), done: 0, start: None, model: None, chunk: None, is_ended: false }
+        Self { rest: bytes, limit, text: Vec::new(), done: 0, start: None, model: None, chunk: None, is_ended: false, is_damaged: false }
     }
 
-    /// The text up to `length` bytes or a few more, or all of it if it is shorter. `None` if it is damaged so far.
+    /// The text up to `length` bytes or a few more, or all of it if it is shorter. `None` if it is damaged so far, and from then on.
     pub fn until(&mut self, length: usize) -> Option<&[u8]> {
+        self.is_damaged = self.is_damaged || self.advance(length).is_none();
+        if self.is_damaged { None } else { self.text.get(..self.done) }
+    }
+
+    fn advance(&mut self, length: usize) -> Option<()> {
         while self.done < length && !self.is_ended {
             let Some(chunk) = &mut self.chunk else {
                 self.begin()?;
@@ -69,7 +75,7 @@ impl<'a> Decoder<'a> {
                 self.chunk = None;
             }
         }
-        self.text.get(..self.done)
+        Some(())
     }
 
     /// What was not yet looked at; when all of the text is there, what follows it.
@@ -489,6 +495,9 @@ mod tests {
             if let Some((text, length)) = decompress(&bytes, 1 << 24) {
                 prop_assert_eq!(library(&bytes[..length]), Some(text));
             }
+            let mut decoder = Decoder::new(&bytes, 1 << 24);
+            let is_damaged = (0..9).map(|step| decoder.until(step * 300).is_none()).collect::<Vec<_>>();
+            prop_assert!(is_damaged.is_sorted(), "damage stays");
         }
 
         #[test]

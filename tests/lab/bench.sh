@@ -11,6 +11,8 @@ here="$(dirname "$(realpath "$0")")"
 source "$here/cluster.sh"
 # shellcheck source=tests/lab/kick.sh
 source "$here/kick.sh"
+# shellcheck source=tests/lab/debs.sh
+source "$here/debs.sh"
 # shellcheck source=tests/lab/diskless.sh
 source "$here/diskless.sh"
 for part in measure sync refresh serve storm rpm deb nfs diskless; do

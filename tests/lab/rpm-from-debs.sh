@@ -10,15 +10,10 @@ folder=$1
 shift
 debs="$folder/debs" root="$folder/buildroot" rpms="$folder/rpms"
 rm -rf "$root" "$rpms" "$folder/build"
-mkdir -p "$debs/partial" "$root" "$rpms" "$folder/build"
-: >"$folder/status"
+mkdir -p "$root" "$rpms" "$folder/build"
+# shellcheck source=tests/lab/debs.sh
+source "$(dirname "$(realpath "$0")")/debs.sh"
 release="$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: linux-image-//p' | head -n 1)"
-
-# fetch PACKAGE...: they and all they need, as if nothing was installed.
-fetch() {
-    apt-get -qq -y -o "Dir::State::status=$folder/status" -o "Dir::Cache::archives=$debs" -o APT::Install-Recommends=false \
-        -o APT::Sandbox::User=root --download-only install "$@" >"$folder/apt.log" 2>&1 || { cat "$folder/apt.log" >&2 && return 1; }
-}
 
 # extract DEB: below the build root, without links for folders: /lib is a link in `filesystem`. Prints the list of its files.
 extract() {
@@ -106,7 +101,7 @@ filesystem() {
     section filesystem 1 ''
 }
 
-fetch "$@" "linux-image-$release" base-passwd bash libc-bin mawk ncurses-base
+debs_fetch "$debs" "$@" "linux-image-$release" base-passwd bash libc-bin mawk ncurses-base
 # Not wanted: what only maintainer scripts use.
 for deb in "$debs"/*.deb; do dpkg-deb -f "$deb" Package; done | grep -vxE 'base-passwd|debconf|usrmerge' >"$folder/names"
 {

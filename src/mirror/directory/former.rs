@@ -9,16 +9,17 @@ use walkdir::WalkDir;
 /// The present metadata of a directory, which others take the place of.
 pub struct Former {
     folder: PathBuf,
-    /// What its root file names by digest, below the folder.
-    named: Vec<PathBuf>,
+    /// What clients may still ask for by digest, below the folder.
+    indices: Vec<PathBuf>,
 }
 
 /// Hexadecimal digits of a SHA-256.
 const DIGITS: usize = 64;
 
 impl Former {
-    /// Looks at a folder of metadata (`dists`, `repodata`), which need not be there, and removes what was kept in it from before.
-    pub fn of(folder: PathBuf) -> Self {
+    /// Looks at a folder of metadata (`dists`, `repodata`), which need not be there. If `is_changed`, what follows says something new, and what was
+    /// kept from before the present root file is removed.
+    pub fn of(folder: PathBuf, is_changed: bool) -> Self {
         let files = WalkDir::new(&folder).into_iter().flatten().filter(|entry| entry.file_type().is_file());
         let (mut roots, mut indices) = (String::new(), Vec::new());
         for file in files {
@@ -29,17 +30,18 @@ impl Former {
                 indices.push((digest, file.into_path()));
             }
         }
-        let (named, older): (Vec<_>, Vec<_>) = indices.into_iter().partition(|(digest, _)| roots.contains(digest.as_str()));
+        let (indices, older): (Vec<_>, Vec<_>) =
+            indices.into_iter().partition(|(digest, _)| !is_changed || roots.contains(digest.as_str()));
         // What stays goes with the whole folder.
         older.par_iter().for_each(|(_, path)| drop(fs::remove_file(path)));
         let below = |(_, path): (String, PathBuf)| path.strip_prefix(&folder).ok().map(Path::to_owned);
-        Self { named: named.into_iter().filter_map(below).collect(), folder }
+        Self { indices: indices.into_iter().filter_map(below).collect(), folder }
     }
 
-    /// Lends what it names to the metadata in `new`. Where that cannot be (no such folder any more, no hard links), clients that come in
+    /// Lends its indices to the metadata in `new`. Where that cannot be (no such folder any more, no hard links), clients that come in
     /// between have to try again.
     pub fn lend(&self, new: &Path) {
-        self.named.iter().for_each(|path| drop(fs::hard_link(self.folder.join(path), new.join(path))));
+        self.indices.iter().for_each(|path| drop(fs::hard_link(self.folder.join(path), new.join(path))));
     }
 }
 
@@ -63,13 +65,16 @@ mod tests {
             fs::write(old.join(name), name).unwrap();
         }
         fs::write(old.join("repomd.xml"), format!("<checksum>{}</checksum>", "a".repeat(DIGITS))).unwrap();
-        let former = Former::of(old.clone());
+        Former::of(old.clone(), false).lend(&new);
+        assert_eq!(fs::read_dir(&new).unwrap().count(), 2, "nothing new, nothing to forget");
+        fs::remove_dir_all(&new).and_then(|()| fs::create_dir(&new)).unwrap();
+        let former = Former::of(old.clone(), true);
         former.lend(&new);
         let names = |folder: &Path| fs::read_dir(folder).unwrap().flatten().map(|entry| entry.file_name()).collect::<Vec<_>>();
         assert_eq!(names(&new), [named.as_str()]);
         assert_eq!(names(&old).len(), 3, "{:?}", names(&old));
         assert!(old.join(&named).exists() && !old.join(&older).exists());
-        Former::of(folder.path().join("none")).lend(&new);
+        Former::of(folder.path().join("none"), true).lend(&new);
         former.lend(&folder.path().join("nowhere"));
     }
 }

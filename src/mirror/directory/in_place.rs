@@ -57,7 +57,8 @@ pub fn index(request: &Request<'_>) -> Result<Indexed> {
     };
     let (made, place) = (new.path().join(folder), root.join(folder));
     let mut sink = IntoFolder { root: new.path().to_owned() };
-    let (written, former) = rayon::join(|| packages.write(&indexed.cache, &request.terms, &mut sink), || Former::of(place.clone()));
+    let (written, former) =
+        rayon::join(|| packages.write(&indexed.cache, &request.terms, &mut sink), || Former::of(place.clone(), indexed.is_changed));
     written?;
     // What the metadata names is on the disk before it.
     let (packages_are, metadata_is) = rayon::join(|| added.par_iter().try_for_each(|added| added.file.sync_all()), || sync_tree(&made));

@@ -44,6 +44,8 @@ pub struct Indexer<'a> {
 pub struct Indexed {
     /// What is known of them.
     pub cache: Cache,
+    /// True if that is not what was known before.
+    pub is_changed: bool,
     /// Their sizes together, bytes.
     pub bytes: u64,
     /// Packages that were read, the others being known.
@@ -136,19 +138,20 @@ impl Indexer<'_> {
         if !bad.is_empty() && !self.leave_out {
             return Err(Error::Incomplete(Box::new(Incomplete { files: bad, remedy: REMEDY.to_owned(), ..Incomplete::default() })));
         }
-        let cache = match known {
-            Some(known) if same == blocks.len() && known.blocks() == same => known,
+        let (is_changed, cache) = match known {
+            Some(known) if same == blocks.len() && known.blocks() == same => (false, known),
             former => {
                 let cache = writer.finish(self.cache, &recipe).map_err(failed)?;
+                let is_changed = former.as_ref().is_none_or(|former| former.content() != cache.content());
                 if let Some(former) = former {
                     // The former file goes when it is closed: the disk takes back its room while the metadata is written.
                     rayon::spawn(move || drop(former));
                 }
-                cache
+                (is_changed, cache)
             }
         };
         let bytes = found.iter().map(|file| file.stamp.size).sum();
-        Ok(Indexed { cache, bytes, read, read_bytes, left_out: bad })
+        Ok(Indexed { cache, is_changed, bytes, read, read_bytes, left_out: bad })
     }
 
     fn block(&self, task: &Task<'_>, known: Option<&Cache>, reader: &Reader<'_>, compressors: &Compressors) -> io::Result<Done> {

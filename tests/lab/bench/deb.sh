@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Rows deb_index, deb_index_changed: indices of a directory of .deb files, made in the directory, against apt-ftparchive.
+# Rows deb_index, deb_index_changed: indices of a directory of .deb files, made in the directory, against apt-ftparchive. deb_index_real: the
+# same of real packages of all sizes, which take longer to hash, and whose control archives hold more.
 # Row deb_add_one: one package more in a published, signed repository of 2,000, against aptly and reprepro. deb_add_one_mirror: the same by
 # `mirror sync`.
 
@@ -40,6 +41,18 @@ deb_indices() {
     in_turns deb_changed_kickctl deb_changed_ftparchive
     row deb_index_changed s "$(median kickctl_deb_index_changed 1)" "$deb_peer --db" "$(median ftparchive_deb_index_changed 1)" 5
     rm -rf "$BENCH_WORK"/debs*
+}
+
+deb_real_kickctl() { rm -rf "$BENCH_WORK/real/dists" "$BENCH_WORK/real"/.kickctl-* && deb_index kickctl_deb_index_real "$BENCH_WORK/real"; }
+deb_real_ftparchive() { rm -f "$BENCH_WORK/real"/{Packages*,Release} && deb_ftparchive ftparchive_deb_index_real "$BENCH_WORK/real"; }
+
+deb_real() {
+    debs_fetch "$BENCH_WORK/real" openssh-server python3 gcc git grub-pc keyboard-configuration locales
+    rm -r "$BENCH_WORK/real/partial"
+    find "$BENCH_WORK/real" -type f -exec cat {} + >/dev/null
+    in_turns deb_real_kickctl deb_real_ftparchive
+    row deb_index_real s "$(median kickctl_deb_index_real 1)" "$deb_peer" "$(median ftparchive_deb_index_real 1)" 1
+    rm -r "$BENCH_WORK/real"
 }
 
 # deb_new ROUND: the package that this round adds.
@@ -95,5 +108,6 @@ deb_add_one() {
 deb_rows() {
     deb_peer="$(apt-ftparchive --version | sed -n '1s/^apt \([^ ]*\).*/apt-ftparchive \1/p')"
     if wanted deb_index deb_index_changed; then deb_indices; fi
+    if wanted deb_index_real; then deb_real; fi
     if wanted deb_add_one deb_add_one_mirror; then deb_add_one; fi
 }
