@@ -333,14 +333,12 @@ fn a_directory_of_rpms_is_a_mirror_that_dnf_installs_from() {
     assert!(told.contains("p7-0:2.0-1.noarch"), "{told}");
 }
 
-/// The text of a listing in `repodata/`, in the order of packages.
+/// The text of the listing that `repodata/repomd.xml` names, in the order of packages.
 fn listing(root: &Path, kind: &str) -> String {
     let folder = root.join("repodata");
-    let file = fs::read_dir(&folder)
-        .unwrap()
-        .flatten()
-        .find(|entry| entry.file_name().to_string_lossy().contains(&format!("{kind}.xml")))
-        .unwrap();
+    let named = fs::read_to_string(folder.join("repomd.xml")).unwrap();
+    let is_it = |name: &str| name.contains(&format!("{kind}.xml")) && named.contains(name);
+    let file = fs::read_dir(&folder).unwrap().flatten().find(|entry| is_it(&entry.file_name().to_string_lossy())).unwrap();
     let program = if file.file_name().to_string_lossy().ends_with(".zst") { "zstd" } else { "gzip" };
     String::from_utf8(run(Command::new(program).arg("-dc").arg(file.path())).stdout).unwrap()
 }

@@ -4,14 +4,17 @@ use std::collections::BTreeSet;
 
 use super::Result;
 use super::build_image::{cut_off, lock_image};
+use super::images_in_use::images_in_use;
 use super::list_images::image_dir;
 use crate::config::Source;
 use crate::config::recipe_file;
 use crate::domain::image::{ImageName, VersionId};
 use crate::image::{Error, change, prune};
+use crate::store::Store;
 use crate::sys::data_dir::DataDir;
 
-/// Prunes images to `keep` versions each (besides the published one and those in use; the recipe's number without it).
+/// Prunes images to `keep` versions each (besides the published one and those that `state` says are in use; the recipe's number without it). What
+/// is in use is asked when an image's lock is held. `None`: a head that only makes images.
 ///
 /// # Errors
 /// If an image is being published, or a folder cannot be read or removed.
@@ -19,7 +22,7 @@ pub async fn prune_images(
     data: &DataDir,
     names: &[ImageName],
     keep: Option<usize>,
-    in_use: &BTreeSet<VersionId>,
+    state: Option<&dyn Store>,
     dry_run: bool,
 ) -> Result<Vec<(ImageName, VersionId)>> {
     let mut pruned = Vec::new();
@@ -29,7 +32,10 @@ pub async fn prune_images(
         let keep = keep.unwrap_or(recipe_file::read(&source)?.keep());
         let _lock = lock_image(&dir).await?;
         let versions: Vec<VersionId> = dir.list().map_err(Error::from)?.into_iter().map(|version| version.id).collect();
-        let mut in_use = in_use.clone();
+        let mut in_use = match state {
+            Some(state) => images_in_use(state).await?,
+            None => BTreeSet::new(),
+        };
         in_use.extend(change::bases(&dir).map_err(Error::from)?);
         let go = prune::superfluous(&versions, dir.published().as_ref(), &in_use, keep);
         pruned.extend(go.iter().map(|id| (name.clone(), id.clone())));

@@ -25,7 +25,9 @@ pub struct Pruned {
     pub freed: Freed,
 }
 
-/// Prunes mirrors to `keep` snapshots each (besides the published one and those in use; the definition's number without it), then the store.
+/// Prunes mirrors to `keep` snapshots each (besides the published one and those that `state` says are in use; the definition's number without
+/// it), then the store. What is in use is asked when a mirror's lock is held, since what was published before may have been ordered while that
+/// was waited for. `None`: a head that only mirrors.
 ///
 /// # Errors
 /// If a sync is under way, or a folder cannot be read or removed.
@@ -33,7 +35,7 @@ pub async fn prune_mirrors(
     data: &DataDir,
     names: &[MirrorName],
     keep: Option<usize>,
-    in_use: &BTreeSet<(MirrorName, SnapshotId)>,
+    state: Option<&dyn Store>,
     dry_run: bool,
 ) -> Result<Pruned> {
     let store = sync::open_store(data).map_err(super::Error::from)?;
@@ -47,7 +49,11 @@ pub async fn prune_mirrors(
         }
         let snapshots = dir.list().map_err(Error::from)?;
         let published = dir.published();
-        for id in prune::superfluous(name, &snapshots, published.as_ref(), in_use, keep.unwrap_or(mirror.keep)) {
+        let used = match state {
+            Some(state) => in_use(state, name).await?,
+            None => BTreeSet::new(),
+        };
+        for id in prune::superfluous(&snapshots, published.as_ref(), &used, keep.unwrap_or(mirror.keep)) {
             if !dry_run {
                 prune::remove_snapshot(&dir, &id)?;
             }
@@ -59,19 +65,12 @@ pub async fn prune_mirrors(
     Ok(pruned)
 }
 
-/// Snapshots that an assignment or an attempt names. Which mirror an assignment's snapshot belongs to is told by its name alone, so that it
-/// counts for every mirror that has one of that name.
-///
-/// # Errors
-/// If the state does not read.
-pub async fn in_use(store: &dyn Store, mirrors: &[MirrorName]) -> Result<BTreeSet<(MirrorName, SnapshotId)>> {
-    let mut used = BTreeSet::new();
-    for assignment in store.assignments().await? {
-        if let Some(id) = assignment.snapshot {
-            used.extend(mirrors.iter().map(|mirror| (mirror.clone(), id.clone())));
-        }
-    }
+/// Snapshots of a mirror that an assignment or an attempt names. Which mirror an assignment's snapshot belongs to is told by its name alone, so
+/// that it counts for every mirror that has one of that name.
+async fn in_use(state: &dyn Store, mirror: &MirrorName) -> Result<BTreeSet<SnapshotId>> {
+    let mut used: BTreeSet<SnapshotId> = state.assignments().await?.into_iter().filter_map(|assignment| assignment.snapshot).collect();
     // The last attempt of each node: what is installed from it, or failed and may be tried again.
-    used.extend(store.last_attempts().await?.into_iter().map(|attempt| (attempt.order.mirror.clone(), attempt.order.snapshot.clone())));
+    let attempts = state.last_attempts().await?;
+    used.extend(attempts.iter().filter(|attempt| attempt.order.mirror == *mirror).map(|attempt| attempt.order.snapshot.clone()));
     Ok(used)
 }

@@ -9,7 +9,7 @@ use super::Globals;
 use super::output::{self, Format, Record};
 use crate::app::head_keys::token_secret;
 use crate::app::place::Place;
-use crate::app::{self, DataDir, Head, SqliteStore};
+use crate::app::{self, DataDir, Head, SqliteStore, Store};
 use crate::config::Config;
 
 /// What every command needs.
@@ -70,6 +70,14 @@ impl Context {
             Ok(SqliteStore::open(&self.data.state()).await?)
         };
         self.store.get_or_try_init(open).await
+    }
+
+    /// The state, if there is one: a head that only mirrors or makes images has none.
+    ///
+    /// # Errors
+    /// As [`Context::store`].
+    pub async fn store_if_any(&self) -> app::Result<Option<&dyn Store>> {
+        Ok(if self.data.state().exists() { Some(self.store().await?) } else { None })
     }
 
     /// The state, for commands that only look or need what is there already: a folder that was misspelt is not made.

@@ -16,7 +16,6 @@ use crate::app;
 use crate::app::build_image::{BuildReport, BuildRequest, Published, build_image};
 use crate::app::commit_image::{checkout_image, commit_image};
 use crate::app::diff_images::diff_images;
-use crate::app::images_in_use::images_in_use;
 use crate::app::list_images::{list_images, list_versions, show_image};
 use crate::app::prune_images::prune_images;
 use crate::app::publish_image::publish_image;
@@ -327,9 +326,7 @@ async fn verify(context: &Context, which: &str) -> app::Result<Exit> {
 
 async fn prune(context: &Context, args: Prune) -> app::Result<Exit> {
     let names = if args.all { list_images(&context.data)?.into_iter().map(|image| image.name).collect() } else { args.names };
-    // A head that only makes images has no state: no node runs one then.
-    let used = if context.data.state().exists() { images_in_use(context.store().await?).await? } else { Default::default() };
-    let pruned = prune_images(&context.data, &names, args.keep, &used, args.dry_run).await?;
+    let pruned = prune_images(&context.data, &names, args.keep, context.store_if_any().await?, args.dry_run).await?;
     let verb = if args.dry_run { "would remove" } else { "removed" };
     for (image, version) in &pruned {
         context.print(&format!("{verb} {image} {version}\n"))?;

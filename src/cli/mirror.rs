@@ -20,7 +20,7 @@ use crate::app;
 use crate::app::add_mirror::{MirrorRequest, add_mirror};
 use crate::app::index_directory::{IndexRequest, index_directory};
 use crate::app::list_mirrors::{list_mirrors, list_snapshots, show_mirror};
-use crate::app::prune_mirror::{in_use, prune_mirrors};
+use crate::app::prune_mirror::prune_mirrors;
 use crate::app::publish_mirror::publish_mirror;
 use crate::app::rollback_mirror::rollback_mirror;
 use crate::app::verify_mirror::verify_mirror;
@@ -353,11 +353,8 @@ async fn verify(context: &Context, name: &MirrorName, id: Option<&SnapshotId>) -
 }
 
 async fn prune(context: &Context, args: Prune) -> app::Result<Exit> {
-    let all: Vec<MirrorName> = list_mirrors(&context.data)?.into_iter().map(|mirror| mirror.name).collect();
-    let names = if args.all { all.clone() } else { args.names };
-    // A head that only mirrors has no state: nothing is in use then.
-    let used = if context.data.state().exists() { in_use(context.store().await?, &all).await? } else { Default::default() };
-    let pruned = prune_mirrors(&context.data, &names, args.keep, &used, args.dry_run).await?;
+    let names = if args.all { list_mirrors(&context.data)?.into_iter().map(|mirror| mirror.name).collect() } else { args.names };
+    let pruned = prune_mirrors(&context.data, &names, args.keep, context.store_if_any().await?, args.dry_run).await?;
     let verb = if args.dry_run { "would remove" } else { "removed" };
     for (mirror, snapshot) in &pruned.snapshots {
         context.print(&format!("{verb} {mirror} {snapshot}\n"))?;

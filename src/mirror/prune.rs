@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use super::Result;
 use super::layout::MirrorDir;
 use crate::domain::mirror::Snapshot;
-use crate::domain::name::{MirrorName, SnapshotId};
+use crate::domain::name::SnapshotId;
 use crate::sys::atomic::named;
 use crate::sys::objects::ObjectStore;
 
@@ -15,18 +15,9 @@ use crate::sys::objects::ObjectStore;
 const PARTIAL_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Which snapshots of a mirror go: all but the published one, those in use, and the `keep` newest of the rest. Pure.
-pub fn superfluous(
-    mirror: &MirrorName,
-    snapshots: &[Snapshot],
-    published: Option<&SnapshotId>,
-    in_use: &BTreeSet<(MirrorName, SnapshotId)>,
-    keep: usize,
-) -> Vec<SnapshotId> {
-    let mut free: Vec<&SnapshotId> = snapshots
-        .iter()
-        .map(|snapshot| &snapshot.id)
-        .filter(|id| published != Some(id) && !in_use.contains(&(mirror.clone(), (*id).clone())))
-        .collect();
+pub fn superfluous(snapshots: &[Snapshot], published: Option<&SnapshotId>, in_use: &BTreeSet<SnapshotId>, keep: usize) -> Vec<SnapshotId> {
+    let mut free: Vec<&SnapshotId> =
+        snapshots.iter().map(|snapshot| &snapshot.id).filter(|id| published != Some(id) && !in_use.contains(*id)).collect();
     free.sort();
     let go = free.len().saturating_sub(keep);
     free.into_iter().take(go).cloned().collect()
@@ -106,10 +97,9 @@ mod tests {
 
     #[test]
     fn what_is_published_or_in_use_is_kept_besides_the_newest() {
-        let mirror: MirrorName = "m".parse().unwrap();
         let snapshots: Vec<Snapshot> = (1..=6).map(snapshot).collect();
-        let in_use = BTreeSet::from([(mirror.clone(), id(2)), ("another".parse().unwrap(), id(3))]);
-        let go = |keep| superfluous(&mirror, &snapshots, Some(&id(4)), &in_use, keep);
+        let in_use = BTreeSet::from([id(2)]);
+        let go = |keep| superfluous(&snapshots, Some(&id(4)), &in_use, keep);
         assert_eq!(go(2), [id(1), id(3)]);
         assert_eq!(go(0), [id(1), id(3), id(5), id(6)]);
         assert_eq!(go(9), []);

@@ -279,6 +279,31 @@ mod tests {
     }
 
     #[test]
+    fn of_a_known_length_comes_just_that_or_an_error() {
+        let text = sample();
+        for length in [0, 1, 70_000, text.len()] {
+            let packed = compress_gz(&text[..length]).unwrap();
+            assert_eq!(inflate_member(&packed, length).as_deref(), Some(&text[..length]));
+            let read = |bytes: &[u8], length| decompress_exactly(bytes, Compression::Gz, length);
+            assert_eq!(read(&packed, length).unwrap(), text[..length]);
+            assert!(read(&packed, length + 1).is_err() && (length == 0 || read(&packed, length - 1).is_err()), "{length}");
+            // Several members are one text, and optional fields are read, too.
+            let twice = [packed.as_slice(), &packed].concat();
+            assert_eq!(read(&twice, 2 * length).unwrap(), text[..length].repeat(2));
+            assert_eq!(read(&pipe("gzip", &["-c"], &text[..length]), length).unwrap(), text[..length]);
+            for at in [packed.len() / 2, packed.len() - 8] {
+                let mut bad = packed.clone();
+                bad[at] ^= 1;
+                assert!(read(&bad, length).map_or(true, |read| read == text[..length]) && inflate_member(&packed[..at], length).is_none());
+            }
+            let mut wrong_sum = packed.clone();
+            let at = packed.len() - 8;
+            wrong_sum[at] ^= 1;
+            assert!(read(&wrong_sum, length).is_err());
+        }
+    }
+
+    #[test]
     fn a_compressor_that_was_used_before_gives_the_same_bytes() {
         let texts: Vec<Vec<u8>> = (1..40_u32).map(|seed| (0..seed * 997).map(|at| (at / 7 * seed % 251) as u8).collect()).collect();
         for compression in [Compression::Gz, Compression::Zst] {

@@ -1,4 +1,4 @@
-//! LZMA2 in one go, from memory to memory: for the thousands of short texts that an index of packages is made of.
+//! LZMA2 from memory to memory, as far as it is asked for: for the thousands of short texts that an index of packages is made of.
 //!
 //! The text itself is the dictionary, and nothing is allocated or cleared but the text and 28 KiB of probabilities. The formats are those of
 //! the xz file format's section 5.3.1 and of the LZMA specification.
@@ -30,6 +30,7 @@ pub struct Decoder<'a> {
     start: Option<usize>,
     model: Option<Box<Model>>,
     chunk: Option<Chunk<'a>>,
+    has_stored: bool,
     is_ended: bool,
     is_damaged: bool,
 }
@@ -44,7 +45,18 @@ struct Chunk<'a> {
 impl<'a> Decoder<'a> {
     /// Of the chunks at the start of `bytes`, whose text is no longer than `limit` bytes.
     pub fn new(bytes: &'a [u8], limit: usize) -> Self {
-        Self { rest: bytes, limit, text: Vec::new(), done: 0, start: None, model: None, chunk: None, is_ended: false, is_damaged: false }
+        Self {
+            rest: bytes,
+            limit,
+            text: Vec::new(),
+            done: 0,
+            start: None,
+            model: None,
+            chunk: None,
+            has_stored: false,
+            is_ended: false,
+            is_damaged: false,
+        }
     }
 
     /// The text up to `length` bytes or a few more, or all of it if it is shorter. `None` if it is damaged so far, and from then on.
@@ -78,6 +90,11 @@ impl<'a> Decoder<'a> {
         Some(())
     }
 
+    /// True if some of what came out was not compressed: there a wrong bit spoils no more than its own byte.
+    pub fn has_stored(&self) -> bool {
+        self.has_stored
+    }
+
     /// What was not yet looked at; when all of the text is there, what follows it.
     pub fn rest(&self) -> &'a [u8] {
         self.rest
@@ -95,6 +112,7 @@ impl<'a> Decoder<'a> {
             0 => self.is_ended = true,
             1 | 2 => {
                 self.start?;
+                self.has_stored = true;
                 let (size, after) = rest.split_first_chunk::<2>()?;
                 let (plain, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*size)) + 1)?;
                 self.end(plain.len())?;
@@ -437,6 +455,16 @@ mod tests {
         lzma_rust2::Lzma2Reader::new(bytes, 1 << 23, None).read_to_end(&mut text).ok().map(|_| text)
     }
 
+    /// Bytes that do not compress (splitmix64).
+    fn noise(length: u64) -> Vec<u8> {
+        let mixed = |at: u64| {
+            let mixed = at.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            ((mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb) >> 56) as u8
+        };
+        (0..length).map(mixed).collect()
+    }
+
     /// Text with repeats at all distances, which compresses like prose.
     fn prose(words: &[u16]) -> Vec<u8> {
         words.iter().flat_map(|word| format!("{:x} lib{} (>= 1.{}), ", word % 7, word % 500, word % 11).into_bytes()).collect()
@@ -444,7 +472,7 @@ mod tests {
 
     #[test]
     fn several_chunks_and_what_does_not_compress() {
-        let noise: Vec<u8> = (0..300_000_u64).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
+        let noise = noise(300_000);
         let mut text = [vec![b'a'; 3 << 20], noise.clone(), vec![0; 70_000], noise].concat();
         // Repeats that overlap themselves, of every short distance.
         (2..20).for_each(|length| text.extend(b"abcdefghijklmnopqrst"[..length].repeat(2_000)));
@@ -453,6 +481,21 @@ mod tests {
         assert_eq!(decompress(&bytes, text.len()), Some((text.clone(), bytes.len())));
         assert_eq!(decompress(&bytes, text.len() - 1), None, "longer than the limit");
         assert_eq!(decompress(&bytes[..bytes.len() - 1], text.len()), None, "without its end");
+    }
+
+    #[test]
+    fn chunks_of_every_kind_come_in_steps() {
+        let text = [prose(&(0..20_000).collect::<Vec<u16>>()), noise(200_000), prose(&[7; 3_000])].concat();
+        let bytes = packed(&text, |_| ());
+        for width in [1_000_usize, 65_537, 200_000, 700_000] {
+            let mut decoder = Decoder::new(&bytes, text.len());
+            for step in (0..text.len()).step_by(width) {
+                let some = decoder.until(step).unwrap();
+                assert!(some.len() >= step && *some == text[..some.len()]);
+            }
+            assert_eq!(decoder.until(usize::MAX), Some(text.as_slice()));
+            assert!(decoder.has_stored(), "noise is not compressed");
+        }
     }
 
     proptest! {

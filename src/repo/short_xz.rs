@@ -31,6 +31,11 @@ impl<'a> Stream<'a> {
         self.text.until(length)
     }
 
+    /// True if one wrong bit in what came out so far would have spoilt all that follows it: a range coder's stream never falls back into step.
+    pub fn is_chained(&self) -> bool {
+        !self.text.has_stored()
+    }
+
     /// True if all of the stream is there and agrees with its checksum.
     pub fn is_whole(&mut self) -> bool {
         self.end().is_some()

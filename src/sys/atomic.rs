@@ -51,12 +51,11 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Writes a folder and all that is below it to the disk. Each file is waited for once, whatever its names, and many of them together, so
-/// that the file system's journal is not written once a file: as many as there are threads for computing, which are there already.
+/// Writes a folder and all that is below it to the disk, and some files besides. Each file is waited for once, whatever its names.
 ///
 /// # Errors
 /// What the system said (a full or failing disk shows here at the latest).
-pub fn sync_tree(folder: &Path) -> io::Result<()> {
+pub fn sync_tree(folder: &Path, besides: &[&File]) -> io::Result<()> {
     let (mut files, mut seen) = (Vec::new(), HashSet::new());
     for entry in walkdir::WalkDir::new(folder) {
         let entry = entry?;
@@ -64,25 +63,26 @@ pub fn sync_tree(folder: &Path) -> io::Result<()> {
             files.push(File::open(entry.path())?);
         }
     }
-    sync_all(&files)
+    sync_all(&files.iter().chain(besides.iter().copied()).collect::<Vec<_>>())
 }
 
 /// At most so many threads wait for the disk.
 const WAITERS: usize = 8;
 
-/// Waits until files are on the disk, for all at once: what waits needs no processor, and the disk serves several waiters together.
-///
-/// # Errors
-/// What the system said of the first that failed.
-pub fn sync_all(files: &[File]) -> io::Result<()> {
+/// Waits for all files at once: what waits needs no processor, and what comes together shares a commit of the file system's journal.
+fn sync_all(files: &[&File]) -> io::Result<()> {
     let waiters = files.len().clamp(1, WAITERS);
-    let every = |first: usize| files.iter().skip(first).step_by(waiters).try_for_each(File::sync_all);
+    let share = |first: usize| files.iter().skip(first).step_by(waiters).try_for_each(|file| file.sync_all());
     std::thread::scope(|scope| {
-        let wait = |first| std::thread::Builder::new().spawn_scoped(scope, move || every(first));
-        let others = (1..waiters).map(wait).collect::<io::Result<Vec<_>>>()?;
-        let own = every(0);
-        let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        joined.fold(own, Result::and)
+        let wait = |first| std::thread::Builder::new().spawn_scoped(scope, move || share(first));
+        let others: Vec<_> = (1..waiters).map(|first| (first, wait(first))).collect();
+        let own = share(0);
+        let end = |(first, other): (usize, io::Result<std::thread::ScopedJoinHandle<'_, io::Result<()>>>)| match other {
+            Ok(other) => other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            // No thread to be had.
+            Err(_) => share(first),
+        };
+        others.into_iter().map(end).fold(own, Result::and)
     })
 }
 
@@ -145,9 +145,9 @@ mod tests {
             fs::write(&sub, "text").unwrap();
             fs::hard_link(&sub, sub.with_extension("again")).unwrap();
         }
-        sync_tree(&tree).unwrap();
-        sync_tree(&tree.join("0/0")).unwrap();
-        assert!(sync_tree(&tree.join("none")).is_err());
+        sync_tree(&tree, &[]).unwrap();
+        sync_tree(&tree.join("0/0"), &[&File::open(&tree).unwrap()]).unwrap();
+        assert!(sync_tree(&tree.join("none"), &[]).is_err());
     }
 
     #[test]

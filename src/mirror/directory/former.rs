@@ -1,9 +1,9 @@
 //! The metadata before: a client that read the former root file a moment ago still finds what that names.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
 use walkdir::WalkDir;
 
 /// The present metadata of a directory, which others take the place of.
@@ -18,24 +18,22 @@ const DIGITS: usize = 64;
 
 impl Former {
     /// Looks at a folder of metadata (`dists`, `repodata`), which need not be there. If `is_changed`, what follows says something new, and what was
-    /// kept from before the present root file is removed.
+    /// kept from before the present root file is no longer wanted.
     pub fn of(folder: PathBuf, is_changed: bool) -> Self {
         let files = WalkDir::new(&folder).into_iter().flatten().filter(|entry| entry.file_type().is_file());
-        let (mut roots, mut indices) = (String::new(), Vec::new());
+        let (mut named, mut indices) = (HashSet::new(), Vec::new());
         for file in files {
             if matches!(file.file_name().to_str(), Some("Release" | "repomd.xml")) {
                 // Without it nothing is named, and nothing kept.
-                roots += &fs::read_to_string(file.path()).unwrap_or_default();
+                let root = fs::read_to_string(file.path()).unwrap_or_default();
+                named.extend(root.split(|c: char| !c.is_ascii_hexdigit()).filter(|word| word.len() == DIGITS).map(str::to_owned));
             } else if let Some(digest) = digest_of(file.path()) {
                 indices.push((digest, file.into_path()));
             }
         }
-        let (indices, older): (Vec<_>, Vec<_>) =
-            indices.into_iter().partition(|(digest, _)| !is_changed || roots.contains(digest.as_str()));
-        // What stays goes with the whole folder.
-        older.par_iter().for_each(|(_, path)| drop(fs::remove_file(path)));
+        let wanted = indices.into_iter().filter(|(digest, _)| !is_changed || named.contains(digest));
         let below = |(_, path): (String, PathBuf)| path.strip_prefix(&folder).ok().map(Path::to_owned);
-        Self { indices: indices.into_iter().filter_map(below).collect(), folder }
+        Self { indices: wanted.filter_map(below).collect(), folder }
     }
 
     /// Lends its indices to the metadata in `new`. Where that cannot be (no such folder any more, no hard links), clients that come in
@@ -56,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_root_file_names_is_lent_and_what_it_does_not_is_removed() {
+    fn what_the_root_file_names_is_lent() {
         let folder = tempfile::tempdir().unwrap();
         let (old, new) = (folder.path().join("repodata"), folder.path().join("new"));
         [&old, &new].iter().for_each(|folder| fs::create_dir(folder).unwrap());
@@ -70,10 +68,9 @@ mod tests {
         fs::remove_dir_all(&new).and_then(|()| fs::create_dir(&new)).unwrap();
         let former = Former::of(old.clone(), true);
         former.lend(&new);
-        let names = |folder: &Path| fs::read_dir(folder).unwrap().flatten().map(|entry| entry.file_name()).collect::<Vec<_>>();
-        assert_eq!(names(&new), [named.as_str()]);
-        assert_eq!(names(&old).len(), 3, "{:?}", names(&old));
-        assert!(old.join(&named).exists() && !old.join(&older).exists());
+        let lent: Vec<_> = fs::read_dir(&new).unwrap().flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(lent, [named.as_str()]);
+        assert_eq!(fs::read_dir(&old).unwrap().count(), 4, "the present metadata is left as it is");
         Former::of(folder.path().join("none"), true).lend(&new);
         former.lend(&folder.path().join("nowhere"));
     }

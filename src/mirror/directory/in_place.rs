@@ -1,6 +1,6 @@
 //! Metadata in the directory itself, as createrepo_c and apt-ftparchive make it: nothing is copied but what is to be added.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -56,15 +56,12 @@ pub fn index(request: &Request<'_>) -> Result<Indexed> {
         PackageFormat::Rpm => "repodata",
     };
     let (made, place) = (new.path().join(folder), root.join(folder));
-    let mut sink = IntoFolder { root: new.path().to_owned() };
-    let (written, former) =
-        rayon::join(|| packages.write(&indexed.cache, &request.terms, &mut sink), || Former::of(place.clone(), indexed.is_changed));
-    written?;
+    packages.write(&indexed.cache, &request.terms, &mut IntoFolder { root: new.path().to_owned() })?;
     // What the metadata names is on the disk before it.
-    let (packages_are, metadata_is) = rayon::join(|| added.par_iter().try_for_each(|added| added.file.sync_all()), || sync_tree(&made));
-    former.lend(&made);
-    packages_are
-        .and(metadata_is)
+    let packages: Vec<&File> = added.iter().map(|added| &added.file).collect();
+    let synced = sync_tree(&made, &packages);
+    Former::of(place.clone(), indexed.is_changed).lend(&made);
+    synced
         .and_then(|()| switch(&made, &place))
         .and_then(|()| added.into_iter().try_for_each(Added::keep))
         .map_err(|error| named(error, "write", &place))?;

@@ -107,11 +107,11 @@ impl<'a> Iterator for Fields<'a> {
         while !self.rest.is_empty() {
             let line = self.line;
             let folded = self.take_folded();
-            if folded.starts_with('#') || folded.trim_ascii().is_empty() {
+            if folded.starts_with('#') || folded.trim().is_empty() {
                 continue;
             }
             return Some(match folded.split_once(':') {
-                Some((name, value)) if is_field_name(name) => Ok((name, value.trim_ascii())),
+                Some((name, value)) if is_field_name(name) => Ok((name, value.trim())),
                 _ => Err(ParagraphError::NotAField { line, text: folded.lines().next().unwrap_or_default().chars().take(80).collect() }),
             });
         }

@@ -211,7 +211,7 @@ impl Cache {
         Some(Cow::Owned(Text { plain: unpack(&packed)?, packed: packed.bytes }))
     }
 
-    /// The same, compressed, from the file. `None` if it is damaged.
+    /// The same, compressed. `None` if it is damaged.
     pub fn packed(&self, block: usize, part: usize) -> Option<Packed> {
         let (bytes, length) = self.section(block, 1 + part)?;
         Some(Packed { length, bytes })
@@ -353,7 +353,8 @@ mod tests {
         writer.copy(old.raw(1).unwrap()).unwrap();
         let kept = writer.finish(&path, "recipe").unwrap();
         assert_eq!(kept.text(0, 0, |_| None).unwrap().as_ref(), &block(9).texts[0], "what was written is at hand");
-        assert_eq!(kept.text(1, 0, |_| None), None, "what was carried over is not");
+        assert_eq!(kept.text(1, 0, |_| None), None, "what was carried over has to be unpacked");
+        assert_eq!((kept.table(1), kept.packed(1, 0)), (old.table(1), old.packed(1, 0)));
         let new = Cache::open(&path, "recipe", 1).unwrap();
         assert_eq!((new.entries(), new.table(1), new.packed(1, 0)), (6, old.table(1), old.packed(1, 0)));
         assert_eq!(new.labels(1).collect::<Vec<_>>(), ["amd64"]);

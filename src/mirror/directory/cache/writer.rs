@@ -17,7 +17,7 @@ pub struct Writer {
     at: u64,
     places: Vec<Place>,
     kept: HashMap<usize, Kept>,
-    /// How long all blocks are together, bytes.
+    /// How much of them there would be, bytes.
     size: usize,
 }
 
