@@ -2,44 +2,31 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use walkdir::WalkDir;
-
-/// The present metadata of a directory, which others take the place of.
-pub struct Former {
-    folder: PathBuf,
-    /// What clients may still ask for by digest, below the folder.
-    indices: Vec<PathBuf>,
-}
 
 /// Hexadecimal digits of a SHA-256.
 const DIGITS: usize = 64;
 
-impl Former {
-    /// Looks at a folder of metadata (`dists`, `repodata`), which need not be there. If `is_changed`, what follows says something new, and what was
-    /// kept from before the present root file is no longer wanted.
-    pub fn of(folder: PathBuf, is_changed: bool) -> Self {
-        let files = WalkDir::new(&folder).into_iter().flatten().filter(|entry| entry.file_type().is_file());
-        let (mut named, mut indices) = (HashSet::new(), Vec::new());
-        for file in files {
-            if matches!(file.file_name().to_str(), Some("Release" | "repomd.xml")) {
-                // Without it nothing is named, and nothing kept.
-                let root = fs::read_to_string(file.path()).unwrap_or_default();
-                named.extend(root.split(|c: char| !c.is_ascii_hexdigit()).filter(|word| word.len() == DIGITS).map(str::to_owned));
-            } else if let Some(digest) = digest_of(file.path()) {
-                indices.push((digest, file.into_path()));
-            }
+/// Lends files of the `present` metadata (`dists`, `repodata`; it need not be there) to the `new` that takes its place: those that its root file
+/// names by digest; if the new `is_changed` in nothing, those that were lent to it as well. Where that cannot be (no such folder any more, no
+/// hard links), clients that come in between have to try again.
+pub fn lend(present: &Path, new: &Path, is_changed: bool) {
+    let (mut named, mut indices) = (HashSet::new(), Vec::new());
+    for file in WalkDir::new(present).into_iter().flatten().filter(|entry| entry.file_type().is_file()) {
+        if matches!(file.file_name().to_str(), Some("Release" | "repomd.xml")) {
+            // Without it nothing is named, and nothing lent.
+            let root = fs::read_to_string(file.path()).unwrap_or_default();
+            named.extend(root.split(|c: char| !c.is_ascii_hexdigit()).filter(|word| word.len() == DIGITS).map(str::to_owned));
+        } else if let Some(digest) = digest_of(file.path()) {
+            indices.push((digest, file.into_path()));
         }
-        let wanted = indices.into_iter().filter(|(digest, _)| !is_changed || named.contains(digest));
-        let below = |(_, path): (String, PathBuf)| path.strip_prefix(&folder).ok().map(Path::to_owned);
-        Self { indices: wanted.filter_map(below).collect(), folder }
     }
-
-    /// Lends its indices to the metadata in `new`. Where that cannot be (no such folder any more, no hard links), clients that come in
-    /// between have to try again.
-    pub fn lend(&self, new: &Path) {
-        self.indices.iter().for_each(|path| drop(fs::hard_link(self.folder.join(path), new.join(path))));
+    for (_, path) in indices.iter().filter(|(digest, _)| !is_changed || named.contains(digest)) {
+        if let Ok(below) = path.strip_prefix(present) {
+            let _ = fs::hard_link(path, new.join(below));
+        }
     }
 }
 
@@ -63,15 +50,14 @@ mod tests {
             fs::write(old.join(name), name).unwrap();
         }
         fs::write(old.join("repomd.xml"), format!("<checksum>{}</checksum>", "a".repeat(DIGITS))).unwrap();
-        Former::of(old.clone(), false).lend(&new);
+        lend(&old, &new, false);
         assert_eq!(fs::read_dir(&new).unwrap().count(), 2, "nothing new, nothing to forget");
         fs::remove_dir_all(&new).and_then(|()| fs::create_dir(&new)).unwrap();
-        let former = Former::of(old.clone(), true);
-        former.lend(&new);
+        lend(&old, &new, true);
         let lent: Vec<_> = fs::read_dir(&new).unwrap().flatten().map(|entry| entry.file_name()).collect();
         assert_eq!(lent, [named.as_str()]);
         assert_eq!(fs::read_dir(&old).unwrap().count(), 4, "the present metadata is left as it is");
-        Former::of(folder.path().join("none"), true).lend(&new);
-        former.lend(&folder.path().join("nowhere"));
+        lend(&folder.path().join("none"), &new, true);
+        lend(&old, &folder.path().join("nowhere"), true);
     }
 }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::add::{Added, Addition, check};
-use super::former::Former;
+use super::former;
 use super::indexer::{Indexed, Indexer};
 use super::packages::{Packages, Terms, format_of, list};
 use super::scan::OURS;
@@ -60,7 +60,7 @@ pub fn index(request: &Request<'_>) -> Result<Indexed> {
     // What the metadata names is on the disk before it.
     let packages: Vec<&File> = added.iter().map(|added| &added.file).collect();
     let synced = sync_tree(&made, &packages);
-    Former::of(place.clone(), indexed.is_changed).lend(&made);
+    former::lend(&place, &made, indexed.is_changed);
     synced
         .and_then(|()| switch(&made, &place))
         .and_then(|()| added.into_iter().try_for_each(Added::keep))
