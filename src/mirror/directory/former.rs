@@ -6,6 +6,8 @@ use std::path::Path;
 
 use walkdir::WalkDir;
 
+use crate::domain::checksum::Sha256;
+
 /// Hexadecimal digits of a SHA-256.
 const DIGITS: usize = 64;
 
@@ -18,7 +20,7 @@ pub fn lend(present: &Path, new: &Path, is_changed: bool) {
         if matches!(file.file_name().to_str(), Some("Release" | "repomd.xml")) {
             // Without it nothing is named, and nothing lent.
             let root = fs::read_to_string(file.path()).unwrap_or_default();
-            named.extend(root.split(|c: char| !c.is_ascii_hexdigit()).filter(|word| word.len() == DIGITS).map(str::to_owned));
+            named.extend(root.split(|c: char| !c.is_ascii_hexdigit()).filter_map(|word| word.parse::<Sha256>().ok()));
         } else if let Some(digest) = digest_of(file.path()) {
             indices.push((digest, file.into_path()));
         }
@@ -31,9 +33,8 @@ pub fn lend(present: &Path, new: &Path, is_changed: bool) {
 }
 
 /// The digest that a file is named by: `by-hash/SHA256/DIGEST`, `DIGEST-primary.xml.gz`.
-fn digest_of(path: &Path) -> Option<String> {
-    let digest = path.file_name()?.to_str()?.get(..DIGITS)?;
-    digest.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| digest.to_owned())
+fn digest_of(path: &Path) -> Option<Sha256> {
+    path.file_name()?.to_str()?.get(..DIGITS)?.parse().ok()
 }
 
 #[cfg(test)]

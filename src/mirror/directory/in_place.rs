@@ -58,8 +58,8 @@ pub fn index(request: &Request<'_>) -> Result<Indexed> {
     let (made, place) = (new.path().join(folder), root.join(folder));
     packages.write(&indexed.cache, &request.terms, &mut IntoFolder { root: new.path().to_owned() })?;
     // What the metadata names is on the disk before it.
-    let packages: Vec<&File> = added.iter().map(|added| &added.file).collect();
-    let synced = sync_tree(&made, &packages);
+    let files: Vec<&File> = added.iter().map(|added| &added.file).collect();
+    let synced = sync_tree(&made, &files);
     former::lend(&place, &made, indexed.is_changed);
     synced
         .and_then(|()| switch(&made, &place))

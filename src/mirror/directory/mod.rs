@@ -8,6 +8,7 @@
 //! cache     what is remembered; its blocks are pieces of the index
 //! kind      what a package format adds: debs, rpms               (pure)
 //! archive   the metadata, from the cache                         (files)
+//! former    what the metadata before lends to it                 (files)
 //! ```
 //! Packages are read and hashed on all processors, one pass over each file; no more than a buffer of any is in memory, and of the
 //! metadata no more than a few blocks.

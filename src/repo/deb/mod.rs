@@ -6,6 +6,7 @@
 pub mod changelog;
 pub mod closure;
 pub mod control;
+mod early_control;
 pub mod index;
 pub mod initrd;
 pub mod installer;
