@@ -268,3 +268,34 @@ async fn a_lock_that_is_not_given_back_makes_all_who_wait_fail_together() {
     other.execute_batch("ROLLBACK").unwrap();
     store.add_nodes(&nodes[0]).await.unwrap();
 }
+
+/// Keeps whoever wakes it until `go` comes.
+struct Kept(std::sync::Mutex<std::sync::mpsc::Receiver<()>>);
+
+impl std::task::Wake for Kept {
+    fn wake(self: Arc<Self>) {
+        let _ = self.0.lock().unwrap().recv_timeout(std::time::Duration::from_secs(60));
+    }
+}
+
+#[tokio::test]
+async fn who_asks_anew_while_the_others_are_told_is_not_refused_with_them() {
+    let (folder, store) = fresh().await;
+    store.write(|at| Ok(at.busy_timeout(std::time::Duration::from_millis(300))?)).await.unwrap();
+    let other = connect(&folder.path().join("state.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (first, second, anew) = ([node("first", 1)], [node("second", 2)], [node("anew", 3)]);
+    let (go, wait) = std::sync::mpsc::channel();
+    let kept = std::task::Waker::from(Arc::new(Kept(wait.into())));
+    let (mut first, mut second) = (std::pin::pin!(store.add_nodes(&first)), std::pin::pin!(store.add_nodes(&second)));
+    assert!(futures::poll!(first.as_mut()).is_pending());
+    // The thread that writes tells the first, and then is kept when it tells the second.
+    assert!(second.as_mut().poll(&mut std::task::Context::from_waker(&kept)).is_pending());
+    assert!(first.await.unwrap_err().to_string().contains("locked"));
+    other.execute_batch("ROLLBACK").unwrap();
+    let mut anew = std::pin::pin!(store.add_nodes(&anew));
+    assert!(futures::poll!(anew.as_mut()).is_pending());
+    go.send(()).unwrap();
+    anew.await.unwrap();
+    assert!(second.await.unwrap_err().to_string().contains("locked"));
+}

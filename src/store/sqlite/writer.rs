@@ -145,14 +145,22 @@ fn write_together(at: &Connection, first: Job, asked: &mpsc::Receiver<Asked>) ->
 /// No transaction could be begun: whoever waits has waited long enough. Returns what was asked after them, if that was no write.
 fn refuse_waiting(fault: Fault, first: Job, asked: &mpsc::Receiver<Asked>) -> Option<Asked> {
     let why = format!("{}; if another process is writing, let it end, then try again", fault.at("the write lock"));
-    let mut next = Some(Asked::Write(first));
-    while let Some(Asked::Write(job)) = next {
+    let mut waiting = vec![first];
+    let mut other = None;
+    // All of them are taken before one is told: who is told may ask anew at once, when the lock has been given back.
+    while other.is_none() {
+        match asked.try_recv() {
+            Ok(Asked::Write(job)) => waiting.push(job),
+            Ok(close) => other = Some(close),
+            Err(_) => break,
+        }
+    }
+    for job in waiting {
         if let Some(tell) = job(Err(Fault::Io(std::io::Error::other(why.clone())))) {
             tell(&Ok(()));
         }
-        next = asked.try_recv().ok();
     }
-    next
+    other
 }
 
 fn commit(at: &Connection) -> Result<(), String> {
