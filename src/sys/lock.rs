@@ -17,7 +17,14 @@ pub enum Mode {
 /// A lock that is held; dropping it (or the end of the process, however it comes) gives it back.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a program that is being started has the open file, too, from its fork to its exec. If this fails, closing helps.
+        let _ = self.file.unlock();
+    }
 }
 
 /// Why a lock was not had.
@@ -49,7 +56,7 @@ pub async fn acquire(path: &Path, mode: Mode, limit: Duration) -> Result<Lock, L
             Mode::Exclusive => file.try_lock(),
         };
         match attempt {
-            Ok(()) => return Ok(Lock { _file: file }),
+            Ok(()) => return Ok(Lock { file }),
             Err(TryLockError::Error(error)) => return Err(super::atomic::named(error, "lock", path).into()),
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(50)).await,
             Err(TryLockError::WouldBlock) => return Err(LockError::Held { path: path.to_owned(), holder: holder(&file) }),
@@ -93,10 +100,21 @@ mod tests {
         let error = acquire(&path, Mode::Shared, Duration::ZERO).await.unwrap_err().to_string();
         assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
         drop(first);
-        // A program that another test starts has this lock, too, from its fork to its exec.
-        let _one = acquire(&path, Mode::Shared, Duration::from_secs(60)).await.unwrap();
+        let _one = acquire(&path, Mode::Shared, Duration::ZERO).await.unwrap();
         let _other = acquire(&path, Mode::Shared, Duration::ZERO).await.unwrap();
         assert!(acquire(&path, Mode::Exclusive, Duration::ZERO).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_being_started_keeps_no_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let first = acquire(&path, Mode::Exclusive, Duration::ZERO).await.unwrap();
+        // What a fork has until its exec.
+        let forked = first.file.try_clone().unwrap();
+        drop(first);
+        let _second = acquire(&path, Mode::Exclusive, Duration::ZERO).await.unwrap();
+        drop(forked);
     }
 
     #[tokio::test]

@@ -272,6 +272,13 @@ pub struct Object {
     pub inode: u64,
 }
 
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // As for [`lock::Lock`]: a program that is being started must not keep it.
+        let _ = self.file.unlock();
+    }
+}
+
 impl Partial {
     /// Hashes what is there, leaving the file at its end. Returns the hasher and how many bytes it has seen.
     ///
