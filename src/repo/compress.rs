@@ -139,7 +139,13 @@ pub fn compress(bytes: &[u8], compression: Compression) -> io::Result<Vec<u8>> {
 /// are never more of them than pieces that are made at the same time.
 pub struct Compressors {
     compression: Compression,
-    idle: Mutex<Vec<zstd::bulk::Compressor<'static>>>,
+    idle: Mutex<Vec<Compressor>>,
+}
+
+/// One that can be used again.
+enum Compressor {
+    Gz(flate2::Compress),
+    Zst(zstd::bulk::Compressor<'static>),
 }
 
 impl Compressors {
@@ -153,13 +159,18 @@ impl Compressors {
     /// # Errors
     /// As there.
     pub fn compress(&self, bytes: &[u8]) -> io::Result<Vec<u8>> {
-        if self.compression != Compression::Zst {
-            return compress(bytes, self.compression);
-        }
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = idle().pop();
-        let mut compressor = taken.map_or_else(|| zstd::bulk::Compressor::new(ZST_LEVEL), Ok)?;
-        let mut packed = compressor.compress(bytes)?;
+        let mut compressor = match (taken, self.compression) {
+            (Some(compressor), _) => compressor,
+            (None, Compression::Gz) => Compressor::Gz(new_deflate()),
+            (None, Compression::Zst) => Compressor::Zst(zstd::bulk::Compressor::new(ZST_LEVEL)?),
+            (None, other) => return compress(bytes, other),
+        };
+        let mut packed = match &mut compressor {
+            Compressor::Gz(deflate) => gzip_member(deflate, bytes)?,
+            Compressor::Zst(zstd) => zstd.compress(bytes)?,
+        };
         idle().push(compressor);
         packed.shrink_to_fit();
         Ok(packed)
@@ -168,9 +179,34 @@ impl Compressors {
 
 /// gzip without name or time, so that equal input gives equal output.
 pub fn compress_gz(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
-    writer.write_all(bytes)?;
-    writer.finish()
+    gzip_member(&mut new_deflate(), bytes)
+}
+
+fn new_deflate() -> flate2::Compress {
+    flate2::Compress::new(flate2::Compression::new(6), false)
+}
+
+/// RFC 1952: a header without name or time, of an unknown system; then the text's checksum and length.
+fn gzip_member(deflate: &mut flate2::Compress, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    deflate.reset();
+    let mut packed = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+    packed.reserve(bytes.len() / 3);
+    let mut done = 0;
+    loop {
+        let before = deflate.total_in();
+        let status = deflate.compress_vec(&bytes[done..], &mut packed, flate2::FlushCompress::Finish).map_err(io::Error::other)?;
+        done += (deflate.total_in() - before) as usize;
+        if status == flate2::Status::StreamEnd {
+            break;
+        }
+        packed.reserve(bytes.len() / 8 + 64);
+    }
+    let mut sum = flate2::Crc::new();
+    sum.update(bytes);
+    packed.extend(sum.sum().to_le_bytes());
+    // Modulo 2^32, as the format has it.
+    packed.extend((bytes.len() as u32).to_le_bytes());
+    Ok(packed)
 }
 
 /// xz as apt, debootstrap and the installer's `xzcat` read it. Equal input gives equal output.
