@@ -90,29 +90,24 @@ pub fn decompress(bytes: &[u8], compression: Compression, limit: u64) -> Result<
     Ok(out)
 }
 
-/// As [`decompress`], of bytes that are known to become `length` bytes: quicker.
-pub fn decompress_exactly(bytes: &[u8], compression: Compression, length: usize) -> io::Result<Vec<u8>> {
+/// As [`decompress`], of bytes that [`compress`] made and that were checked to be these, and so to become `length` bytes: quicker.
+pub fn decompress_own(bytes: &[u8], compression: Compression, length: usize) -> io::Result<Vec<u8>> {
     let text = match compression {
         Compression::Zst => zstd::bulk::decompress(bytes, length)?,
-        Compression::Gz => match inflate_member(bytes, length) {
-            Some(text) => text,
-            None => decompress(bytes, compression, length as u64).map_err(io::Error::other)?,
-        },
+        Compression::Gz => inflate_member(bytes, length).ok_or_else(|| io::Error::other("no gzip member of ours"))?,
         other => decompress(bytes, other, length as u64).map_err(io::Error::other)?,
     };
     if text.len() == length { Ok(text) } else { Err(io::Error::other(format!("{} bytes instead of {length}", text.len()))) }
 }
 
 /// The text of one gzip member without optional fields (RFC 1952, section 2.3), as [`compress`] makes them, in one go. `None` for what is not
-/// so, or damaged.
+/// so. The checksum in it is not asked: it would tell of what a check before this one found, and takes as long as all of the rest.
 fn inflate_member(bytes: &[u8], length: usize) -> Option<Vec<u8>> {
     let ([0x1f, 0x8b, 8, 0, ..], rest) = bytes.split_first_chunk::<10>()? else { return None };
-    let (body, [sums @ .., _, _, _, _]) = rest.split_last_chunk::<8>()?;
+    let (body, _) = rest.split_last_chunk::<8>()?;
     let (mut inflate, mut text) = (flate2::Decompress::new(false), Vec::with_capacity(length));
     let status = inflate.decompress_vec(body, &mut text, flate2::FlushDecompress::Finish).ok()?;
-    let mut crc = flate2::Crc::new();
-    crc.update(&text);
-    (status == flate2::Status::StreamEnd && inflate.total_in() == body.len() as u64 && *sums == crc.sum().to_le_bytes()).then_some(text)
+    (status == flate2::Status::StreamEnd && inflate.total_in() == body.len() as u64).then_some(text)
 }
 
 /// True if a read through [`decompress_bounded`] failed because it ran into its limit.
@@ -319,23 +314,17 @@ mod tests {
         let text = sample();
         for length in [0, 1, 70_000, text.len()] {
             let packed = compress_gz(&text[..length]).unwrap();
-            assert_eq!(inflate_member(&packed, length).as_deref(), Some(&text[..length]));
-            let read = |bytes: &[u8], length| decompress_exactly(bytes, Compression::Gz, length);
+            let read = |bytes: &[u8], length| decompress_own(bytes, Compression::Gz, length);
             assert_eq!(read(&packed, length).unwrap(), text[..length]);
             assert!(read(&packed, length + 1).is_err() && (length == 0 || read(&packed, length - 1).is_err()), "{length}");
-            // Several members are one text, and optional fields are read, too.
-            let twice = [packed.as_slice(), &packed].concat();
-            assert_eq!(read(&twice, 2 * length).unwrap(), text[..length].repeat(2));
-            assert_eq!(read(&pipe("gzip", &["-c"], &text[..length]), length).unwrap(), text[..length]);
-            for at in [packed.len() / 2, packed.len() - 8] {
-                let mut bad = packed.clone();
-                bad[at] ^= 1;
-                assert!(read(&bad, length).map_or(true, |read| read == text[..length]) && inflate_member(&packed[..at], length).is_none());
+            // Two members, a member with a name, a part of one.
+            assert!(read(&[packed.as_slice(), &packed].concat(), 2 * length).is_err());
+            let mut named = packed.clone();
+            named[3] = 8;
+            assert!(read(&named, length).is_err());
+            for at in [0, 9, 17, packed.len() / 2, packed.len() - 9] {
+                assert!(read(&packed[..at], length).is_err());
             }
-            let mut wrong_sum = packed.clone();
-            let at = packed.len() - 8;
-            wrong_sum[at] ^= 1;
-            assert!(read(&wrong_sum, length).is_err());
         }
     }
 
