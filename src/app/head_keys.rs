@@ -26,9 +26,11 @@ pub fn signing_key(data: &DataDir) -> Result<SigningKey> {
         SigningKey::from_bytes(&bytes).map_err(refused)
     });
     let key = key.map_err(|source| unusable(&secret, source))?;
-    for (name, bytes) in [("signing.gpg", key.public_bytes()), ("signing.asc", key.public_armoured().map(String::into_bytes))] {
+    let public: [(&str, &dyn Fn() -> _); 2] =
+        [("signing.gpg", &|| key.public_bytes()), ("signing.asc", &|| key.public_armoured().map(String::into_bytes))];
+    for (name, bytes) in public {
         let file = keys.join(name);
-        private_file::read_or_create(&file, 0o644, || bytes.map_err(refused)).map_err(|source| unusable(&file, source))?;
+        private_file::read_or_create(&file, 0o644, || bytes().map_err(refused)).map_err(|source| unusable(&file, source))?;
     }
     Ok(key)
 }

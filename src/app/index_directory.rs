@@ -8,9 +8,10 @@ use time::OffsetDateTime;
 use super::head_keys::signing_key;
 use super::{Error, Result};
 use crate::domain::mirror::PackageFormat;
-use crate::mirror::directory::in_place::{Request, index};
+use crate::mirror::directory::in_place::{Request, index, look};
 use crate::mirror::directory::packages::Terms;
 use crate::mirror::directory::scan::OURS;
+use crate::sys::beside::beside;
 use crate::sys::data_dir::DataDir;
 use crate::sys::lock::{self, Mode};
 
@@ -52,10 +53,12 @@ pub struct IndexReport {
 pub async fn index_directory(data: &DataDir, request: &IndexRequest) -> Result<IndexReport> {
     let path = request.path.canonicalize().map_err(|source| unusable(&request.path, source))?;
     let _lock = lock::acquire(&path.join(format!("{OURS}lock")), Mode::Exclusive, LOCK_LIMIT).await.map_err(crate::mirror::Error::from)?;
-    let key = if request.sign { Some(signing_key(data)?) } else { None };
+    let (key, found) = beside(|| request.sign.then(|| signing_key(data)).transpose(), || look(&path, request.packages));
+    let (key, found) = (key?, found?);
     let name = path.file_name().map_or_else(|| "packages".to_owned(), |name| name.to_string_lossy().into_owned());
-    let indexed = index(&Request {
+    let indexed = index(Request {
         root: &path,
+        found,
         format: request.packages,
         add: &request.add,
         terms: Terms { name: &name, suite: &request.suite, key: key.as_ref(), now: OffsetDateTime::now_utc() },

@@ -1,6 +1,7 @@
 //! The outside world: files, locks, the object store, HTTP fetches.
 
 pub mod atomic;
+pub mod beside;
 pub mod child;
 pub mod condition;
 pub mod data_dir;

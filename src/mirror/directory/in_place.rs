@@ -4,23 +4,36 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::add::{Added, Addition, check};
 use super::former;
 use super::indexer::{Indexed, Indexer};
 use super::packages::{Packages, Terms, format_of, list};
-use super::scan::OURS;
+use super::scan::{Found, OURS};
 use super::sink::IntoFolder;
 use crate::domain::mirror::PackageFormat;
 use crate::mirror::Result;
 use crate::sys::atomic::{named, sync_tree};
+use crate::sys::beside::beside;
+
+/// Lists the packages in a directory, and removes former metadata and what killed runs left half-made. The caller holds the directory's lock.
+///
+/// # Errors
+/// As [`list`], or if something of ours cannot be removed.
+pub fn look(root: &Path, format: Option<PackageFormat>) -> Result<Vec<Found>> {
+    // Some disks are told of the room that each file leaves, and that is waited for.
+    let (removed, found) = beside(|| remove_leftovers(root), || list(root, format));
+    removed.map_err(|error| named(error, "clean up", root))?;
+    found
+}
 
 /// What is to be made where.
 pub struct Request<'a> {
     /// The directory.
     pub root: &'a Path,
+    /// What lies there.
+    pub found: Vec<Found>,
     /// Which of its packages; `None`: those there are.
     pub format: Option<PackageFormat>,
     /// Packages to be put into it first.
@@ -31,15 +44,14 @@ pub struct Request<'a> {
     pub leave_out: bool,
 }
 
-/// Makes or renews `repodata/` or `dists/` in the directory. Readers see the former one until the new one takes its place in one step.
-/// The caller holds the directory's lock.
+/// Makes or renews `repodata/` or `dists/` in the directory. Readers see the former one until the new one takes its place in one step; the
+/// next run's [`look`] removes it. The caller holds the directory's lock.
 ///
 /// # Errors
 /// If a file is no package, or the disk is full; nothing is added then.
-pub fn index(request: &Request<'_>) -> Result<Indexed> {
+pub fn index(request: Request<'_>) -> Result<Indexed> {
     let root = request.root;
-    remove_unfinished(root).map_err(|error| named(error, "clean up", root))?;
-    let mut found = list(root, request.format)?;
+    let mut found = request.found;
     let additions: Vec<Addition> = request.add.iter().map(|file| check(request.format, file)).collect::<Result<_>>()?;
     let all = found.iter().chain(additions.iter().map(|addition| &addition.found));
     let format = request.format.map_or_else(|| format_of(root, all), Ok)?;
@@ -50,7 +62,8 @@ pub fn index(request: &Request<'_>) -> Result<Indexed> {
     let packages = Packages::new(format, "");
     let cache = root.join(format!("{OURS}cache"));
     let indexed = Indexer { root, kind: packages.kind(), store: None, cache: &cache, leave_out: request.leave_out }.run(&found)?;
-    let new = tempfile::Builder::new().prefix(&format!("{OURS}new-")).tempdir_in(root).map_err(|error| named(error, "write in", root))?;
+    let new =
+        tempfile::Builder::new().prefix(&format!("{OURS}metadata-")).tempdir_in(root).map_err(|error| named(error, "write in", root))?;
     let folder = match format {
         PackageFormat::Deb => "dists",
         PackageFormat::Rpm => "repodata",
@@ -65,7 +78,8 @@ pub fn index(request: &Request<'_>) -> Result<Indexed> {
         .and_then(|()| switch(&made, &place))
         .and_then(|()| added.into_iter().try_for_each(Added::keep))
         .map_err(|error| named(error, "write", &place))?;
-    remove_files(new.path());
+    // By now it holds the former one, if there was one.
+    let _ = fs::remove_dir(new.keep());
     // The change of names is not waited for: after a power cut the directory has the former metadata or the new, each of them whole.
     Ok(indexed)
 }
@@ -87,17 +101,7 @@ fn switch(new: &Path, old: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes the files below a folder that is removed next, several at a time: some disks are told of the room that each one leaves, and
-/// that is waited for.
-fn remove_files(folder: &Path) {
-    let entries = walkdir::WalkDir::new(folder).into_iter().flatten();
-    let files: Vec<walkdir::DirEntry> = entries.filter(|entry| !entry.file_type().is_dir()).collect();
-    // What stays is removed with the folder, or by the next run.
-    files.par_iter().for_each(|file| drop(fs::remove_file(file.path())));
-}
-
-/// Removes what killed runs left half-made.
-fn remove_unfinished(root: &Path) -> io::Result<()> {
+fn remove_leftovers(root: &Path) -> io::Result<()> {
     for entry in fs::read_dir(root)?.flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
