@@ -3,7 +3,7 @@
 # Redfish emulator (sushy-tools). Both keep what they are told; what they call out to is this file: `bmc.sh LAB chassis NODE get|set ...` for
 # ipmi_sim's chassis_control, `bmc.sh LAB notified` for the emulator's notifications.
 #
-# Source it after cluster.sh: bmc_machine says what a machine is, bmc_ipmi and bmc_redfish give it a controller, bmc_log tells what was switched.
+# Source it after cluster.sh and kick.sh: bmc_machine says what a machine is, bmc_controlled gives it a controller, bmc_switched tells what that did.
 # A machine boots from its disk first, then over the network, unless its controller was told to boot it over the network once.
 BMC_USER="head"
 BMC_PASSWORD=virtual
@@ -15,6 +15,23 @@ bmc_machine() {
     echo none >"$LAB_DIR/bmc/$1/boot"
     echo Off >"$LAB_DIR/bmc/$1/told"
 }
+
+# bmc_controlled NODE ipmi|redfish PORT: its controller, of which the head is told; returns when it answers.
+bmc_controlled() {
+    local secure=() password="$LAB_DIR/bmc/$1/password"
+    if [ "$2" = ipmi ]; then
+        bmc_ipmi "$1" "$3"
+    else
+        bmc_redfish "$1" "$(kick_head node show "$1" -o json | jq -r '.macs[0]')" "$3"
+        secure=(--bmc-insecure)
+    fi
+    echo "$BMC_PASSWORD" >"$password"
+    kick_head node set "$1" --power "$2" --bmc-address "127.0.0.1:$3" --bmc-user "$BMC_USER" --bmc-password-file "$password" "${secure[@]}" >/dev/null
+    lab_until 60 "the controller of $1 answers" bmc_says "$1" off
+}
+
+# bmc_says NODE on|off: what the head hears of its controller.
+bmc_says() { [ "$(kick_head power "$1" status -o json 2>/dev/null | jq -r '.[].state')" = "$2" ]; }
 
 # ---- the machine, as its controller sees it -------------------------------------------------------------------------
 
@@ -39,8 +56,9 @@ bmc_switch() {
 
 bmc_note() { echo "$(date +%s) $2" >>"$LAB_DIR/bmc/$1/log"; }
 
-# bmc_log NODE: what its controller did, a line each: `SECONDS on, pxe`, `SECONDS off`.
+# bmc_log NODE: what its controller did, a line each: `SECONDS on, pxe`, `SECONDS off`. bmc_switched NODE: that in a line, without times.
 bmc_log() { cat "$LAB_DIR/bmc/$1/log"; }
+bmc_switched() { bmc_log "$1" | cut -d' ' -f2- | paste -sd' '; }
 
 # ---- IPMI -----------------------------------------------------------------------------------------------------------
 

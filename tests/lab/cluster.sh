@@ -85,14 +85,17 @@ lab_end() {
     rm -f "$1"
 }
 
-# lab_wait SECONDS FILE REGEX: wait until a line of FILE matches; prints that line. Fails when the time is over.
-lab_wait() {
+# lab_until SECONDS WHAT COMMAND...: wait until the command succeeds, whose output is kept. Fails when the time is over.
+lab_until() {
     local deadline=$((SECONDS + $1))
-    until grep -aEm1 -- "$3" "$2" 2>/dev/null; do
-        [ "$SECONDS" -lt "$deadline" ] || { echo "lab_wait: no \"$3\" in $2 within $1 s" >&2; return 1; }
+    until "${@:3}"; do
+        [ "$SECONDS" -lt "$deadline" ] || { echo "$2: not within $1 s" >&2; return 1; }
         sleep 0.5
     done
 }
+
+# lab_wait SECONDS FILE REGEX: wait until a line of FILE matches; prints that line. Fails when the time is over.
+lab_wait() { lab_until "$1" "\"$3\" in $2" grep -saEm1 -- "$3" "$2"; }
 
 # lab_wire HTTP_PORT: record what the nodes ask for (DHCP, TFTP and HTTP requests, as text) in $LAB_DIR/wire.log: evidence that
 # does not depend on the log of the server under test.
@@ -214,14 +217,9 @@ node_stop() { lab_end "$LAB_DIR/nodes/$1/pid"; }
 # node_bytes NAME: what has gone to the node over the network since it was started, in bytes.
 node_bytes() { lab_run cat "/sys/class/net/$(cat "$LAB_DIR/nodes/$1/tap")/statistics/tx_bytes"; }
 
-# node_wait_off NAME SECONDS: wait until the node has powered itself off.
-node_wait_off() {
-    local deadline=$((SECONDS + $2))
-    while lab_alive "$LAB_DIR/nodes/$1/pid"; do
-        [ "$SECONDS" -lt "$deadline" ] || { echo "node_wait_off: $1 is still on after $2 s" >&2; return 1; }
-        sleep 1
-    done
-}
+# node_is_off NAME. node_wait_off NAME SECONDS: wait until it has powered itself off.
+node_is_off() { ! lab_alive "$LAB_DIR/nodes/$1/pid"; }
+node_wait_off() { lab_until "$2" "$1 is off" node_is_off "$1"; }
 
 # node_serial NAME: the path of the node's serial log.
 node_serial() { readlink "$LAB_DIR/nodes/$1/serial"; }

@@ -72,15 +72,9 @@ site_package() {
     dpkg-deb --root-owner-group --build "$tree" "$work/site/site-notes_$1_all.deb" >/dev/null
 }
 
-# expect WHAT WANTED GOT
-expect() {
-    [ "$2" = "$3" ] || { printf '%s: expected "%s", got "%s"\n' "$@" >&2 && return 1; }
-    echo "  $1: ${3:-nothing}"
-}
-
 # site_package_set_up NODE VERSION: the installer's own log says that this version was installed, and no other.
 site_package_set_up() {
-    expect "the log of $1" "Setting up site-notes ($2) ..." "$(kick_head logs "$1" | grep -oE 'Setting up site-notes .*' | sort -u)"
+    kick_expect "the log of $1" "Setting up site-notes ($2) ..." "$(kick_head logs "$1" | grep -oE 'Setting up site-notes .*' | sort -u)"
 }
 # published: the mirror's snapshot. drifted NODE: what `drift` says of it, or nothing.
 published() { kick_head mirror show debian-13 -o json | jq -r .published.snapshot; }
@@ -90,7 +84,7 @@ drifted() { kick_head drift "$1" -o json | jq -r '.[] | "\(.nodes) \(.packages) 
 no_drift() {
     local told
     told="$(drifted "$1")" # not as an argument: that it failed would be lost
-    expect "drift of $1" "" "$told"
+    kick_expect "drift of $1" "" "$told"
 }
 
 # drift_appears NODE: the mirror gets a newer snapshot, in which one package of the node is newer; drift says so by the node's own report.
@@ -101,14 +95,14 @@ drift_appears() {
     before="$(published)"
     site_package 2
     kick mirror refresh debian-13 -o json >"$work/refresh.json"
-    expect "the refresh brought (if it is more: upstream has changed meanwhile, try again)" "site-notes 1 2" \
+    kick_expect "the refresh brought (if it is more: upstream has changed meanwhile, try again)" "site-notes 1 2" \
         "$(jq -r '.[].packages[] | "\(.name) \(.before) \(.after)"' "$work/refresh.json")"
     for waited in {1..120}; do
         told="$(drifted "$1")"
         [[ "$told" != *" true" ]] || break
         sleep 5
     done
-    expect "drift of $1, try $waited: packages behind, other changes, from, to, by, reported" "$1 1 0 $before $(published) reinstall true" "$told"
+    kick_expect "drift of $1, try $waited: packages behind, other changes, from, to, by, reported" "$1 1 0 $before $(published) reinstall true" "$told"
 }
 
 # is_at NODE NUMBER STATES: its last attempt has that number and is in one of these states (a pattern).
@@ -117,31 +111,20 @@ is_at() {
     [[ "$(kick_attempt "$1" '"\(.number) \(.state)"')" == "$2 "$3 ]]
 }
 
-# until_at SECONDS NODE NUMBER STATES
-until_at() {
+# reaches NODE NUMBER STATES
+reaches() {
     local began=$SECONDS
-    until is_at "${@:2}"; do
-        [ $((SECONDS - began)) -lt "$1" ] || { echo "$2 is not at attempt $3, $4 within $1 s: $(kick_attempt "$2" '"\(.number) \(.state)"')" >&2 && return 1; }
-        sleep 2
-    done
-    printf '  %5d s  attempt %s: %s\n' $((SECONDS - began)) "$3" "$(kick_attempt "$2" .state)"
-}
-
-# controlled NODE: it is off, and the head can switch it on by its IPMI controller.
-controlled() {
-    bmc_machine "$1" --mac 52:54:00:00:00:07 --disk "$work/$1.qcow2"
-    bmc_ipmi "$1" 6231
-    echo "$BMC_PASSWORD" >"$work/password"
-    kick_head node set "$1" --power ipmi --bmc-address 127.0.0.1:6231 --bmc-user "$BMC_USER" --bmc-password-file "$work/password"
+    lab_until "$limit" "$1 at attempt $2, $3" is_at "$@"
+    printf '  %5d s  attempt %s: %s\n' $((SECONDS - began)) "$2" "$(kick_attempt "$1" .state)"
 }
 
 # pull_the_plug NODE: ordered and switched on by the head, it loses its power in the middle of its installation; the head notices, and tries once more.
 pull_the_plug() {
     kick_head reinstall "$1" --yes=1
-    until_at "$limit" "$1" 1 installing/base-system
+    reaches "$1" 1 installing/base-system
     node_stop "$1"
     say "$1's plug is pulled while its base system is being installed; from here on nobody lays a hand on it"
-    until_at "$limit" "$1" 2 'booting/*'
+    reaches "$1" 2 'booting/*'
 }
 
 # stage_table NODE: each stage of its last attempt, when it began since the node was armed, and how long it took.
@@ -169,14 +152,15 @@ say "node07: an empty 8 GiB disk ($firmware)"
 kick_node node07 52:54:00:00:00:07 10.77.0.107 debian-13 --set kernel=linux-image-cloud-amd64
 qemu-img create -q -f qcow2 "$work/node07.qcow2" 8G
 if [ -n "${DEMO_PULL:-}" ]; then
-    controlled node07
+    bmc_machine node07 --mac 52:54:00:00:00:07 --disk "$work/node07.qcow2"
+    bmc_controlled node07 ipmi 6231
     pull_the_plug node07
 else
     kick_head reinstall node07 --yes=1
     node_start node07 --mac 52:54:00:00:00:07 "--$firmware" --disk "$work/node07.qcow2" --vars "$work/node07.vars"
 fi
 follow node07
-[ -z "${DEMO_PULL:-}" ] || expect "attempts, and what the controller did" "2: on, pxe on, pxe" "$(kick_attempt node07 .number): $(bmc_log node07 | cut -d' ' -f2- | paste -sd' ')"
+[ -z "${DEMO_PULL:-}" ] || kick_expect "attempts, and what the controller did" "2: on, pxe on, pxe" "$(kick_attempt node07 .number): $(bmc_switched node07)"
 if [ -n "${DEMO_AGAIN:-}" ]; then
     say "a newer snapshot: what node07 lacks"
     drift_appears node07

@@ -89,3 +89,10 @@ kick_arm() {
 # kick_attempt NODE FILTER: what jq makes of the node's last attempt. kick_stages NODE: lines "SECONDS STAGE", since it was armed.
 kick_attempt() { kick_head attempt show "$1" -o json | jq -r "$2"; }
 kick_stages() { kick_attempt "$1" '.stages[] | "\(.seconds | floor) \(.stage)"'; }
+
+# kick_expect WHAT WANTED GOT: says what was got if it is what is wanted (a pattern).
+kick_expect() {
+    # shellcheck disable=SC2053 # a pattern
+    [[ "$3" == $2 ]] || { echo "$1: expected \"$2\", got \"$3\"" >&2 && return 1; }
+    echo "    ok  $1: ${3:-nothing}"
+}

@@ -50,30 +50,6 @@ machine() {
     kick_head profile assign "$node" rocky-9 >/dev/null 2>&1
 }
 
-# controlled NODE ipmi|redfish PORT: its controller, of which the head is told.
-controlled() {
-    local secure=()
-    if [ "$2" = ipmi ]; then
-        bmc_ipmi "$1" "$3"
-    else
-        bmc_redfish "$1" "$(kick_head node show "$1" -o json | jq -r '.macs[0]')" "$3"
-        secure=(--bmc-insecure)
-    fi
-    kick_head node set "$1" --power "$2" --bmc-address "127.0.0.1:$3" --bmc-user "$BMC_USER" --bmc-password-file "$LAB_WORK/password" "${secure[@]}" >/dev/null
-    until_true 60 "the controller of $1 answers" bmc_says "$1" off
-}
-
-bmc_says() { [ "$(kick_head power "$1" status -o json 2>/dev/null | jq -r '.[].state')" = "$2" ]; }
-
-# until_true SECONDS WHAT COMMAND...
-until_true() {
-    local deadline=$((SECONDS + $1))
-    until "${@:3}"; do
-        [ "$SECONDS" -lt "$deadline" ] || fail "$2: not within $1 s"
-        sleep 1
-    done
-}
-
 # order NODE: from here on nobody lays a hand on it.
 order() {
     kick_head reinstall "$1" --yes=1 >/dev/null 2>&1
@@ -100,15 +76,8 @@ is() {
 }
 # reaches NODE NUMBER STATES
 reaches() {
-    until_true "$limit" "$1: attempt $2 is $3" is "$@"
+    lab_until "$limit" "$1: attempt $2 is $3" is "$@"
     tell "$1" "attempt $2: $(earlier "$1" "$2" '"\(.state) \(.why // "")"')"
-}
-
-# expect WHAT WANTED GOT
-expect() {
-    # shellcheck disable=SC2053 # a pattern
-    [[ "$3" == $2 ]] || fail "$1: expected $2, got $3"
-    held "$1: $3"
 }
 
 # installers NODE: how many installers ran on it, by its own screen.
@@ -144,18 +113,17 @@ told() { kick_head events -o json | jq -r --arg node "$1" '[.[] | select(.node =
 address() { kick_head node show "$1" -o json | jq -r .address; }
 tried() { [ "$(wire_count)" -ge "$1" ]; }
 rescued() { [[ "$(told "$1")" == *rescue* ]]; }
-# switched NODE: what its controller did. off_time NODE: the shortest time between off and on, in seconds.
-switched() { bmc_log "$1" | cut -d' ' -f2- | paste -sd' '; }
+# off_time NODE: the shortest time between off and on, in seconds.
 off_time() { bmc_log "$1" | awk '$2 == "off" { off = $1 } $2 == "on," && off { print $1 - off; off = 0 }' | sort -n | head -n 1; }
 
 # mended NODE REASON: what holds of a node whose first attempt stalled and whose second succeeded.
 mended() {
-    expect "$1's first attempt" "failed transient installing/transient/* true" \
+    kick_expect "$1's first attempt" "failed transient installing/transient/* true" \
         "$(earlier "$1" 1 '"\(.state) \(.class) \(.signature) \(.why | startswith("the installation made no progress"))"')"
-    expect "$1's second order is its first" true "$(earlier "$1" 1 '[.profile, .snapshot]' | jq --argjson second "$(kick_attempt "$1" '[.profile, .snapshot]')" '. == $second')"
-    expect "installers that ran on $1" 2 "$(installers "$1")"
-    expect "what was told of $1" 'armed failed armed verified' "$(told "$1")"
-    expect "$1's call home is that of" 'Rocky Linux 9.9 (stand-in)' "$(kick_attempt "$1" .home.os)"
+    kick_expect "$1's second order is its first" true "$(earlier "$1" 1 '[.profile, .snapshot]' | jq --argjson second "$(kick_attempt "$1" '[.profile, .snapshot]')" '. == $second')"
+    kick_expect "installers that ran on $1" 2 "$(installers "$1")"
+    kick_expect "what was told of $1" 'armed failed armed verified' "$(told "$1")"
+    kick_expect "$1's call home is that of" 'Rocky Linux 9.9 (stand-in)' "$(kick_attempt "$1" .home.os)"
     sfdisk --dump "$LAB_WORK/$1.raw" | grep -q '^/' || fail "$1's disk has no partitions"
 }
 
@@ -164,17 +132,16 @@ lab_up mending 10.77.6.0/24
 diskless_head 10.77.6.0/24
 grep -q rescue "$(diskless_image)/root/usr/lib/kickctl/agent" || fail "the image in DISKLESS_SEED=$DISKLESS_SEED is older than rescue reports: remove that folder"
 kick_mirror_standin "$LAB_WORK"
-echo "$BMC_PASSWORD" >"$LAB_WORK/password"
-machine node01 01 && controlled node01 ipmi 6231
-machine node02 02 && controlled node02 redfish 8443
-machine node03 03 --set disk.min_size=100GiB --set heartbeat=10 --set "kernel_args=$DISKLESS_ARGS" && controlled node03 ipmi 6233
+machine node01 01 && bmc_controlled node01 ipmi 6231
+machine node02 02 && bmc_controlled node02 redfish 8443
+machine node03 03 --set disk.min_size=100GiB --set heartbeat=10 --set "kernel_args=$DISKLESS_ARGS" && bmc_controlled node03 ipmi 6233
 machine node04 04 --set fallback=none
-machine node05 05 && controlled node05 ipmi 6235
+machine node05 05 && bmc_controlled node05 ipmi 6235
 echo "  mirrored and serving after $SECONDS s; five machines are off, and four controllers answer"
 
 order node01
 order node02
-until_true "$limit" "both machines are struck" strike
+lab_until "$limit" "both machines are struck" strike
 bmc_says node01 off || fail "node01's controller does not know that it is off"
 bmc_says node02 on || fail "node02's controller says that it is off"
 
@@ -188,11 +155,11 @@ tell node04 "it restarts"
 reaches node04 1 held
 reaches node03 1 fallback
 # What is in the middle of being switched when the head dies is switched by the next one.
-until_true "$limit" "node03 is switched off" was_switched node03 off
+lab_until "$limit" "node03 is switched off" was_switched node03 off
 head_dies
 tell node03 "it is off, and the head was killed and started anew"
 for node in node01 node02; do reaches "$node" 1 failed; done
-expect "node03's first attempt" 'deterministic installing/deterministic/*' "$(earlier node03 1 '"\(.class) \(.signature)"')"
+kick_expect "node03's first attempt" 'deterministic installing/deterministic/*' "$(earlier node03 1 '"\(.class) \(.signature)"')"
 [[ "$(earlier node03 1 .why)" == *disk* ]] || fail "node03's reason does not speak of the disk"
 
 # The boot of a fallback profile is an attempt, which is called so once it has called home.
@@ -200,50 +167,50 @@ reaches node03 2 fallback
 for node in node01 node02; do reaches "$node" 2 verified; done
 
 mended node01
-expect "node01's controller" 'on, pxe on, pxe' "$(switched node01)"
+kick_expect "node01's controller" 'on, pxe on, pxe' "$(bmc_switched node01)"
 mended node02
-expect "node02's controller" 'on, pxe off on, pxe' "$(switched node02)"
+kick_expect "node02's controller" 'on, pxe off on, pxe' "$(bmc_switched node02)"
 [ "$(off_time node02)" -ge 6 ] || fail "node02 was off for $(off_time node02) s only"
 held "node02 was off for $(off_time node02) s"
 
-expect "node03's controller" 'on, pxe off on, pxe' "$(switched node03)"
-expect "installers that ran on node03" 1 "$(installers node03)"
-expect "node03 runs" 'debian-13-nfs nfs-ro' "$(kick_attempt node03 '"\(.profile) \(.home.kind)"')"
-until_true "$limit" "node03's rescue report" rescued node03
-expect "what was told of node03" 'armed failed fallback verified rescue' "$(told node03)"
+kick_expect "node03's controller" 'on, pxe off on, pxe' "$(bmc_switched node03)"
+kick_expect "installers that ran on node03" 1 "$(installers node03)"
+kick_expect "node03 runs" 'debian-13-nfs nfs-ro' "$(kick_attempt node03 '"\(.profile) \(.home.kind)"')"
+lab_until "$limit" "node03's rescue report" rescued node03
+kick_expect "what was told of node03" 'armed failed fallback verified rescue' "$(told node03)"
 kick_head logs node03 -o json | jq -r '.[] | select(.source == "rescue") | .text' >"$LAB_WORK/rescue"
 for word in '== kernel messages' '== disks' 'vda +8G' '== partition table of vda' '== network'; do
     grep -qE -- "$word" "$LAB_WORK/rescue" || { cat "$LAB_WORK/rescue" >&2 && fail "the rescue report has no $word"; }
 done
 held "its rescue report has $(wc -l <"$LAB_WORK/rescue") lines: $(grep -a '^== ' "$LAB_WORK/rescue" | cut -c4- | paste -sd,)"
-expect "blocks of node03's disk" 0 "$(stat -c %b "$LAB_WORK/node03.raw")"
+kick_expect "blocks of node03's disk" 0 "$(stat -c %b "$LAB_WORK/node03.raw")"
 
 [[ "$(earlier node04 1 .why)" == 'unexpected reboot'* ]] || fail "node04 is held for another reason"
-expect "node04's attempts, and installers that ran on it" '1 1' "$(kick_attempt node04 .number) $(installers node04)"
-expect "what was told of node04" 'armed failed held' "$(told node04)"
+kick_expect "node04's attempts, and installers that ran on it" '1 1' "$(kick_attempt node04 .number) $(installers node04)"
+kick_expect "what was told of node04" 'armed failed held' "$(told node04)"
 lab_alive "$LAB_DIR/nodes/node04/pid" || fail "node04 is off"
 # What its controller cannot mend.
 order node05
-until_true "$limit" "node05 has been given its disk" is node05 1 'installing/@(gate|disk*|packages)'
+lab_until "$limit" "node05 has been given its disk" is node05 1 'installing/@(gate|disk*|packages)'
 wire_busy "$(address node05)"
 tell node05 "whatever it asks is answered 503"
 sleep 120
 wire_well
 tell node05 "the mirror answers again"
 reaches node05 1 failed
-expect "node05's first attempt" 'failed transient installing/transient/*' "$(earlier node05 1 '"\(.state) \(.class) \(.signature)"')"
+kick_expect "node05's first attempt" 'failed transient installing/transient/*' "$(earlier node05 1 '"\(.state) \(.class) \(.signature)"')"
 reaches node05 2 'finishing*'
 wire_lost "$(address node05)"
-until_true "$limit" "ten calls home are lost" tried 10
+lab_until "$limit" "ten calls home are lost" tried 10
 tell node05 "$(wire_count) calls home were lost"
 [[ "$(earlier node05 2 .state)" == finishing* ]] || fail "node05 is $(earlier node05 2 .state), and nothing of its call home has arrived"
 wire_well
 wire_deaf "$(address node05)"
 reaches node05 2 verified
-until_true "$limit" "its call home arrives once more" tried 2
+lab_until "$limit" "its call home arrives once more" tried 2
 wire_well
-expect "what was told of node05" 'armed failed armed verified' "$(told node05)"
+kick_expect "what was told of node05" 'armed failed armed verified' "$(told node05)"
 # Its installer has switched it off by itself.
-expect "node05's controller" 'on, pxe on, pxe' "$(switched node05)"
-expect "installers that ran on node05" 2 "$(installers node05)"
+kick_expect "node05's controller" 'on, pxe on, pxe' "$(bmc_switched node05)"
+kick_expect "installers that ran on node05" 2 "$(installers node05)"
 echo "three installations mended themselves, one node fell back, and one was held, without a hand ($SECONDS s)"
