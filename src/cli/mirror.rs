@@ -122,8 +122,7 @@ signed gets this head's signature: its nodes know that one.")]
   kickctl mirror index /srv/debs --sign --add new_1.0_amd64.deb
 
 Writes repodata/ (.rpm) or dists/SUITE/ (.deb); the former one stays until the new one takes its place in one step. What is known of
-unchanged packages is kept in .kickctl-cache, which can be removed at any time; so can .kickctl-metadata-*, the former metadata, which the
-next run removes.")]
+unchanged packages is kept in .kickctl-cache, which can be removed at any time.")]
     Index(Index),
     /// List a mirror's snapshots, the newest first
     Snapshots {

@@ -7,7 +7,7 @@ use std::thread::scope;
 /// would wait with it, and is wanted for other work.
 ///
 /// # Panics
-/// If one of them does.
+/// If one of them does, or the system has no thread.
 pub fn beside<A: Send, B>(aside: impl FnOnce() -> A + Send, here: impl FnOnce() -> B) -> (A, B) {
     scope(|scope| {
         let aside = scope.spawn(aside);

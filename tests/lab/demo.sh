@@ -114,7 +114,7 @@ is_at() {
 # reaches NODE NUMBER STATES
 reaches() {
     local began=$SECONDS
-    lab_until "$limit" "$1 at attempt $2, $3" is_at "$@"
+    lab_until "$limit" "$1 at attempt $2, $3" is_at "$@" || { kick_attempt "$1" '"it is at \(.number) \(.state)"' >&2 && return 1; }
     printf '  %5d s  attempt %s: %s\n' $((SECONDS - began)) "$2" "$(kick_attempt "$1" .state)"
 }
 

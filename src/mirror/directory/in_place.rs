@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::add::{Added, Addition, check};
@@ -17,15 +18,13 @@ use crate::mirror::Result;
 use crate::sys::atomic::{named, sync_tree};
 use crate::sys::beside::beside;
 
-/// Lists the packages in a directory, and removes former metadata and what killed runs left half-made. The caller holds the directory's lock.
+/// Lists the packages in a directory, and removes what killed runs left half-made. The caller holds the directory's lock.
 ///
 /// # Errors
 /// As [`list`], or if something of ours cannot be removed.
 pub fn look(root: &Path, format: Option<PackageFormat>) -> Result<Vec<Found>> {
-    // Some disks are told of the room that each file leaves, and that is waited for.
-    let (removed, found) = beside(|| remove_leftovers(root), || list(root, format));
-    removed.map_err(|error| named(error, "clean up", root))?;
-    found
+    remove_unfinished(root)?;
+    list(root, format)
 }
 
 /// What is to be made where.
@@ -44,8 +43,8 @@ pub struct Request<'a> {
     pub leave_out: bool,
 }
 
-/// Makes or renews `repodata/` or `dists/` in the directory. Readers see the former one until the new one takes its place in one step; the
-/// next run's [`look`] removes it. The caller holds the directory's lock.
+/// Makes or renews `repodata/` or `dists/` in the directory. Readers see the former one until the new one takes its place in one step.
+/// The caller holds the directory's lock.
 ///
 /// # Errors
 /// If a file is no package, or the disk is full; nothing is added then.
@@ -62,8 +61,7 @@ pub fn index(request: Request<'_>) -> Result<Indexed> {
     let packages = Packages::new(format, "");
     let cache = root.join(format!("{OURS}cache"));
     let indexed = Indexer { root, kind: packages.kind(), store: None, cache: &cache, leave_out: request.leave_out }.run(&found)?;
-    let new =
-        tempfile::Builder::new().prefix(&format!("{OURS}metadata-")).tempdir_in(root).map_err(|error| named(error, "write in", root))?;
+    let new = tempfile::Builder::new().prefix(&format!("{OURS}new-")).tempdir_in(root).map_err(|error| named(error, "write in", root))?;
     let folder = match format {
         PackageFormat::Deb => "dists",
         PackageFormat::Rpm => "repodata",
@@ -78,8 +76,7 @@ pub fn index(request: Request<'_>) -> Result<Indexed> {
         .and_then(|()| switch(&made, &place))
         .and_then(|()| added.into_iter().try_for_each(Added::keep))
         .map_err(|error| named(error, "write", &place))?;
-    // By now it holds the former one, if there was one.
-    let _ = fs::remove_dir(new.keep());
+    remove_files(new.path());
     // The change of names is not waited for: after a power cut the directory has the former metadata or the new, each of them whole.
     Ok(indexed)
 }
@@ -94,21 +91,34 @@ fn switch(new: &Path, old: &Path) -> io::Result<()> {
         // Some network file systems cannot do it in one step.
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
             let aside = new.with_file_name("former");
-            fs::rename(old, aside)?;
-            fs::rename(new, old)
+            fs::rename(old, &aside)?;
+            fs::rename(new, old).inspect_err(|_| drop(fs::rename(&aside, old)))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-fn remove_leftovers(root: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(root)?.flatten() {
+/// Removes the files below a folder that is removed next, several at a time: some disks are told of the room that each one leaves, and
+/// that is waited for.
+fn remove_files(folder: &Path) {
+    let entries = walkdir::WalkDir::new(folder).into_iter().flatten();
+    let files: Vec<walkdir::DirEntry> = entries.filter(|entry| !entry.file_type().is_dir()).collect();
+    // What stays is removed with the folder, or by the next run.
+    files.par_iter().for_each(|file| drop(fs::remove_file(file.path())));
+}
+
+/// Removes what killed runs left half-made.
+fn remove_unfinished(root: &Path) -> io::Result<()> {
+    let entries = fs::read_dir(root).map_err(|error| named(error, "read the directory", root))?;
+    for entry in entries.flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         // Of the cache too: it is written beside under a name of its own.
         if name.starts_with(OURS) && name != format!("{OURS}cache") && name != format!("{OURS}lock") {
             let path = entry.path();
-            if entry.file_type()?.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let removed = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(|error| named(error, "remove what an earlier run left in", &path))?;
         }
     }
     Ok(())

@@ -281,7 +281,7 @@ impl std::task::Wake for Kept {
 #[tokio::test]
 async fn who_asks_anew_while_the_others_are_told_is_not_refused_with_them() {
     let (folder, store) = fresh().await;
-    store.write(|at| Ok(at.busy_timeout(std::time::Duration::from_millis(300))?)).await.unwrap();
+    store.write(|at| Ok(at.busy_timeout(std::time::Duration::from_secs(2))?)).await.unwrap();
     let other = connect(&folder.path().join("state.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let (first, second, anew) = ([node("first", 1)], [node("second", 2)], [node("anew", 3)]);
