@@ -16,7 +16,6 @@ use super::sink::IntoFolder;
 use crate::domain::mirror::PackageFormat;
 use crate::mirror::Result;
 use crate::sys::atomic::{named, sync_tree};
-use crate::sys::beside::beside;
 
 /// Lists the packages in a directory, and removes what killed runs left half-made. The caller holds the directory's lock.
 ///
