@@ -53,7 +53,8 @@ pub struct IndexReport {
 pub async fn index_directory(data: &DataDir, request: &IndexRequest) -> Result<IndexReport> {
     let path = request.path.canonicalize().map_err(|source| unusable(&request.path, source))?;
     let _lock = lock::acquire(&path.join(format!("{OURS}lock")), Mode::Exclusive, LOCK_LIMIT).await.map_err(crate::mirror::Error::from)?;
-    let (key, found) = beside(|| request.sign.then(|| signing_key(data)).transpose(), || look(&path, request.packages));
+    let look = || look(&path, request.packages);
+    let (key, found) = if request.sign { beside(|| signing_key(data).map(Some), look) } else { (Ok(None), look()) };
     let (key, found) = (key?, found?);
     let name = path.file_name().map_or_else(|| "packages".to_owned(), |name| name.to_string_lossy().into_owned());
     let indexed = index(Request {
