@@ -252,12 +252,18 @@ async fn what_a_write_was_refused_for_is_there_for_who_reads_again() {
     first.await.unwrap();
 }
 
-#[tokio::test]
-async fn a_lock_that_is_not_given_back_makes_all_who_wait_fail_together() {
+/// A state that another connection has locked, and that waits so long for it.
+async fn locked(limit: std::time::Duration) -> (TempDir, SqliteStore, rusqlite::Connection) {
     let (folder, store) = fresh().await;
-    store.write(|at| Ok(at.busy_timeout(std::time::Duration::from_millis(300))?)).await.unwrap();
+    store.write(move |at| Ok(at.busy_timeout(limit)?)).await.unwrap();
     let other = connect(&folder.path().join("state.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    (folder, store, other)
+}
+
+#[tokio::test]
+async fn a_lock_that_is_not_given_back_makes_all_who_wait_fail_together() {
+    let (_folder, store, other) = locked(std::time::Duration::from_millis(300)).await;
     let nodes: Vec<[Node; 1]> = (1..40).map(|number| [node(&format!("n{number}"), number)]).collect();
     let begun = std::time::Instant::now();
     for told in futures::future::join_all(nodes.iter().map(|node| store.add_nodes(node))).await {
@@ -280,10 +286,7 @@ impl std::task::Wake for Kept {
 
 #[tokio::test]
 async fn who_asks_anew_while_the_others_are_told_is_not_refused_with_them() {
-    let (folder, store) = fresh().await;
-    store.write(|at| Ok(at.busy_timeout(std::time::Duration::from_secs(2))?)).await.unwrap();
-    let other = connect(&folder.path().join("state.db")).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (_folder, store, other) = locked(std::time::Duration::from_secs(2)).await;
     let (first, second, anew) = ([node("first", 1)], [node("second", 2)], [node("anew", 3)]);
     let (go, wait) = std::sync::mpsc::channel();
     let kept = std::task::Waker::from(Arc::new(Kept(wait.into())));
