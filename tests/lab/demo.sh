@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The whole path, live: mirror a Debian, boot an empty virtual machine over the network, install it, boot it from its disk, hear it call home.
 #
-# DEMO_LAB=NAME (several at a time)   DEMO_FIRMWARE=bios|uefi   LOCAL_PACKAGES=DIR (what the upstream lacks)   DEMO_MINUTES=45 (give up after)
+# DEMO_LAB=NAME (several at a time)   DEMO_FIRMWARE=bios|uefi   LOCAL_PACKAGES=DIR (what the upstream lacks)
+# DEMO_MINUTES=90 (give up after; by emulation a slow machine takes more than 45)
 # DEMO_AGAIN=1 (then a newer snapshot, which `drift` shows, and the node reinstalled)
 # DEMO_PULL=1 (by BIOS: the node has a controller, its plug is pulled in the middle, and the head mends that without a hand)
 set -euo pipefail
@@ -15,7 +16,7 @@ source "$here/bmc.sh"
 
 firmware="${DEMO_FIRMWARE:-bios}"
 [ -z "${DEMO_PULL:-}" ] || firmware=bios KICK_STALL="${KICK_STALL:-10min}"
-limit=$((${DEMO_MINUTES:-45} * 60))
+limit=$((${DEMO_MINUTES:-90} * 60))
 say() { printf '\n== %s\n' "$*"; }
 
 if [ -z "${DEMO_READY:-}" ]; then
